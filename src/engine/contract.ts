@@ -1,0 +1,206 @@
+/**
+ * The data plane as the control plane sees it: nodes by handle, synchronous requests, failures as {@link BlockError}.
+ *
+ * Offsets and lengths are whole numbers of bytes up to 2^53. A request runs to its end before the call returns, so
+ * requests never overlap; whoever has a long task cuts it into calls of about 10 ms.
+ */
+import type { BlockFile, Errno } from '../files/contract';
+
+/** A node of the data plane: a small whole number >= 0, valid until `close`. */
+export type NodeHandle = number & { readonly __node: unique symbol };
+
+/** A failed request or open. `message` is the text for the user; it is strerror(errno) if nothing more is known. */
+export class BlockError extends Error {
+  override readonly name = 'BlockError';
+  constructor(
+    readonly errno: Errno,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** A piece of linear memory that requests read into and write from. */
+export interface IoBuffer {
+  /** Address in linear memory. */
+  readonly pointer: number;
+  /** Size in bytes. */
+  readonly bytes: number;
+  /** The bytes, as a view made now: it goes stale when the memory grows, so make one per use and do not keep it. */
+  view(offset?: number, bytes?: number): Uint8Array;
+  free(): void;
+}
+
+/** Flags of a block status; the names and values are the ones of `graph.md` section 12. */
+export const enum Status {
+  DATA = 0x01,
+  ZERO = 0x02,
+  OFFSET_VALID = 0x04,
+  ALLOCATED = 0x10,
+  EOF = 0x20,
+  COMPRESSED = 0x80,
+}
+
+/** What is at an offset of a node. */
+export interface BlockStatus {
+  /** {@link Status} bits. */
+  flags: number;
+  /** Bytes that this is true for, from the offset asked for; 0 only at or behind the end of the node. */
+  bytes: number;
+  /** With OFFSET_VALID: where these bytes are, in the file of `file`. */
+  map: number;
+  /** With OFFSET_VALID: the node of the bottom whose offset `map` is (the protocol node). */
+  file: NodeHandle | null;
+  /** In {@link Engine.blockStatusAbove}: how many nodes were asked, 1 for the top one; 0 if none said ALLOCATED. */
+  depth: number;
+}
+
+/** Flags of write, writeZeroes. */
+export const enum RequestFlag {
+  /** Data is on stable storage when the call returns. */
+  FUA = 1,
+  /** A zero write may give the clusters back. */
+  MAY_UNMAP = 2,
+  /** A zero write fails with ENOTSUP rather than write data. */
+  NO_FALLBACK = 4,
+}
+
+/** Preallocation of qcow2's create and of truncate. */
+export const enum Prealloc {
+  OFF = 0,
+  METADATA = 1,
+  FALLOC = 2,
+  FULL = 3,
+}
+
+/** Counters of a node; operations count requests that reached the node, times are milliseconds. */
+export interface NodeStats {
+  readBytes: number;
+  writtenBytes: number;
+  /** Zero writes and discards. */
+  unmappedBytes: number;
+  reads: number;
+  writes: number;
+  unmaps: number;
+  flushes: number;
+  failedReads: number;
+  failedWrites: number;
+  failedUnmaps: number;
+  failedFlushes: number;
+  readTime: number;
+  writeTime: number;
+  unmapTime: number;
+  flushTime: number;
+  /** Highest end offset that was written, in bytes. */
+  highestWrite: number;
+}
+
+/** The header of a qcow2 image. Big fields are exact to 2^53. */
+export interface Qcow2Info {
+  version: 2 | 3;
+  clusterSize: number;
+  /** Bits of a refcount entry: 1, 2, 4 .. 64. */
+  refcountBits: number;
+  size: number;
+  lazyRefcounts: boolean;
+  dirty: boolean;
+  corrupt: boolean;
+  extendedL2: boolean;
+  compressionType: 'zlib' | 'zstd';
+  /** 0 none, 1 AES, 2 LUKS. */
+  cryptMethod: number;
+  /** As stored, undecoded bytes read as UTF-8; null: none. */
+  backingFile: string | null;
+  backingFormat: string | null;
+  dataFile: string | null;
+  dataFileRaw: boolean;
+  snapshots: number;
+  l1Entries: number;
+  /** The image's own cost in the linear memory (tables and caches), bytes. */
+  cacheBytes: number;
+}
+
+/** How a qcow2 image is opened. */
+export interface Qcow2OpenOptions {
+  readOnly: boolean;
+  /** Only the header is to be read (qemu-img info): features that forbid reading data do not forbid opening. */
+  noIo?: boolean;
+  /** Bytes; default as in `qcow2.md` section 10. */
+  l2CacheSize?: number;
+  refcountCacheSize?: number;
+  /** Bytes, a power of two from 512 to the cluster size. */
+  l2CacheEntrySize?: number;
+  lazyRefcounts?: boolean;
+  /** Pass guest discards of freed clusters on to the file. Default: false. */
+  passDiscard?: boolean;
+}
+
+/** What a new qcow2 image is to be. Values are checked by the data plane too, with the texts of `qcow2.md` section 14. */
+export interface Qcow2CreateOptions {
+  size: number;
+  version: 2 | 3;
+  clusterSize: number;
+  refcountBits: number;
+  lazyRefcounts: boolean;
+  preallocation: Prealloc;
+  backingFile: string | null;
+  backingFormat: string | null;
+}
+
+/** Something that happened inside a request and that the user is to be told. */
+export interface EngineEvent {
+  kind: 'image-corrupted';
+  node: NodeHandle;
+  message: string;
+  /** Bytes in the image file; -1: unknown. */
+  offset: number;
+  size: number;
+  fatal: boolean;
+}
+
+/**
+ * One instance of the data plane. All methods throw {@link BlockError}; after a trap every call does, with EIO.
+ * A node holds its children open: close parents first.
+ */
+export interface Engine {
+  alloc(bytes: number): IoBuffer;
+  /** Size of the linear memory now, bytes. */
+  memoryBytes(): number;
+  /** Called for each event, at once, from inside the request: it must not call back into the engine. */
+  onEvent: ((event: EngineEvent) => void) | null;
+
+  /** A protocol node over an open file. The node owns the file and closes it. */
+  openFile(file: BlockFile, options: { readOnly: boolean }): NodeHandle;
+  /** @param readZeroes reads give zeros (else the buffer is left as it is). */
+  openNull(options: { size: number; readZeroes: boolean; readOnly?: boolean }): NodeHandle;
+  /** Throws with the texts of `graph.md` (raw) if the window does not fit the file. */
+  openRaw(child: NodeHandle, options: { offset?: number; size?: number; readOnly: boolean }): NodeHandle;
+  openQcow2(child: NodeHandle, options: Qcow2OpenOptions): NodeHandle;
+  qcow2Info(node: NodeHandle): Qcow2Info;
+  /** Formats the file of `child` (a writable protocol node); it holds an empty qcow2 image afterwards. */
+  createQcow2(child: NodeHandle, options: Qcow2CreateOptions): void;
+  /** The backing node of a format node; null: none. */
+  setBacking(node: NodeHandle, backing: NodeHandle | null): void;
+  /** A change to read-only flushes first. */
+  setReadOnly(node: NodeHandle, readOnly: boolean): void;
+  /** Flushes and frees the node. It is gone even if this throws. The children stay open. */
+  close(node: NodeHandle): void;
+
+  /** Bytes, a multiple of 512 for protocol nodes over files of odd size (rounded up). */
+  length(node: NodeHandle): number;
+  /** Bytes of storage in use below the node, 0 if it cannot be told. */
+  allocated(node: NodeHandle): number;
+  read(node: NodeHandle, offset: number, bytes: number, buffer: IoBuffer, at?: number): void;
+  write(node: NodeHandle, offset: number, bytes: number, buffer: IoBuffer, at?: number, flags?: number): void;
+  writeZeroes(node: NodeHandle, offset: number, bytes: number, flags?: number): void;
+  discard(node: NodeHandle, offset: number, bytes: number): void;
+  flush(node: NodeHandle): void;
+  truncate(node: NodeHandle, size: number, preallocation?: Prealloc): void;
+  /** One node (and, to tell zeros, the file below it). `bytes` bounds the answer. */
+  blockStatus(node: NodeHandle, offset: number, bytes: number): BlockStatus;
+  /** The chain from `node` down to `base` (excluded; null: all of it). */
+  blockStatusAbove(node: NodeHandle, base: NodeHandle | null, offset: number, bytes: number): BlockStatus;
+  /** Whether `bytes` of a buffer from `at` on are all zero: how many of them are (data run: negative count). */
+  zeroRun(buffer: IoBuffer, at: number, bytes: number): number;
+  stats(node: NodeHandle): NodeStats;
+}

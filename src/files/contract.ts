@@ -1,0 +1,148 @@
+/**
+ * What a file backend is: files that are opened asynchronously and then answer synchronously.
+ *
+ * Every backend (OPFS, a local `File`, memory, Node's `fs`) implements {@link FileStore} and {@link BlockFile} and runs
+ * the one conformance suite in `test/files/conformance.ts`. Offsets and sizes are whole numbers of bytes up to 2^53.
+ */
+
+/** Linux errno values, the only ones that cross a layer. The number goes to the data plane as its negative. */
+export const enum Errno {
+  EPERM = 1,
+  ENOENT = 2,
+  EIO = 5,
+  EAGAIN = 11,
+  ENOMEM = 12,
+  EACCES = 13,
+  EBUSY = 16,
+  EEXIST = 17,
+  ENODEV = 19,
+  ENOTDIR = 20,
+  EISDIR = 21,
+  EINVAL = 22,
+  EFBIG = 27,
+  ENOSPC = 28,
+  EROFS = 30,
+  ERANGE = 34,
+  ENAMETOOLONG = 36,
+  ENOTEMPTY = 39,
+  ENOTSUP = 95,
+  ENOMEDIUM = 123,
+  ECANCELED = 125,
+}
+
+/** The texts of strerror(3) for {@link Errno}; QEMU's messages end in them. */
+const STRERROR: Readonly<Record<number, string>> = {
+  [Errno.EPERM]: 'Operation not permitted',
+  [Errno.ENOENT]: 'No such file or directory',
+  [Errno.EIO]: 'Input/output error',
+  [Errno.EAGAIN]: 'Resource temporarily unavailable',
+  [Errno.ENOMEM]: 'Cannot allocate memory',
+  [Errno.EACCES]: 'Permission denied',
+  [Errno.EBUSY]: 'Device or resource busy',
+  [Errno.EEXIST]: 'File exists',
+  [Errno.ENODEV]: 'No such device',
+  [Errno.ENOTDIR]: 'Not a directory',
+  [Errno.EISDIR]: 'Is a directory',
+  [Errno.EINVAL]: 'Invalid argument',
+  [Errno.EFBIG]: 'File too large',
+  [Errno.ENOSPC]: 'No space left on device',
+  [Errno.EROFS]: 'Read-only file system',
+  [Errno.ERANGE]: 'Numerical result out of range',
+  [Errno.ENAMETOOLONG]: 'File name too long',
+  [Errno.ENOTEMPTY]: 'Directory not empty',
+  [Errno.ENOTSUP]: 'Operation not supported',
+  [Errno.ENOMEDIUM]: 'No medium found',
+  [Errno.ECANCELED]: 'Operation canceled',
+};
+
+/** The text of strerror(3) for a positive errno; `Unknown error N` for one that is not in {@link Errno}. */
+export function strerror(errno: number): string {
+  return STRERROR[errno] ?? `Unknown error ${errno}`;
+}
+
+/** A failure of a file operation. `message` is strerror(errno) unless something more exact is known. */
+export class FileError extends Error {
+  override readonly name = 'FileError';
+  constructor(
+    readonly errno: Errno,
+    message: string = strerror(errno),
+  ) {
+    super(message);
+  }
+}
+
+/** How much of a file from an offset on is of one kind. */
+export interface FileExtent {
+  /** false: a hole, which reads as zeros and takes no space. */
+  data: boolean;
+  /** Length in bytes, > 0, ends at the end of the file at the latest. */
+  bytes: number;
+}
+
+/**
+ * An open file. All calls are synchronous, so that the data plane can run a request to its end; failures are thrown as
+ * {@link FileError}. A failed write may have written a part of its range, nothing else.
+ */
+export interface BlockFile {
+  /** Whether write, truncate and zero fail with EACCES. */
+  readonly readOnly: boolean;
+  /** Fills `into` from offset `at`; answers the number of bytes read, less than asked for only at the end of the file. */
+  read(into: Uint8Array, at: number): number;
+  /** Writes all of `from` at offset `at`, growing the file if need be (a gap reads as zeros). Out of quota: ENOSPC. */
+  write(from: Uint8Array, at: number): void;
+  /** Returns when all that was written before is on stable storage. */
+  flush(): void;
+  /** Sets the size in bytes; what is added reads as zeros. */
+  truncate(size: number): void;
+  /** The size in bytes now. */
+  size(): number;
+  /** Bytes of storage in use; the size where the backend cannot tell. */
+  allocated(): number;
+  /** The kind of the range that starts at `at` < size(). Absent where holes cannot be told: all is data then. */
+  extent?(at: number): FileExtent;
+  /** Makes a range inside the file a hole (reads as zeros). Absent, or false when nothing was done: not supported. */
+  punch?(at: number, bytes: number): boolean;
+  /** Gives the file back. Never throws; a second call does nothing. */
+  close(): void;
+}
+
+/** What is known of a name without opening it. */
+export interface FileInfo {
+  /** The last component of the path. */
+  name: string;
+  kind: 'file' | 'directory';
+  /** Bytes; 0 for a directory. */
+  size: number;
+  /** Bytes of storage in use, where the store can tell. */
+  allocated?: number;
+  /** Milliseconds since the epoch, where the store can tell. */
+  modified?: number;
+  /** True if the file can only be read (a local file opened in place). */
+  readOnly?: boolean;
+}
+
+/** How a file is opened. */
+export interface OpenMode {
+  /** false: only to read. */
+  write: boolean;
+  /** `never` (default): ENOENT if absent; `truncate`: made if absent, emptied if present. Needs `write`. */
+  create?: 'never' | 'truncate';
+}
+
+/**
+ * A name space of files. Paths use `/`; a relative one starts at the store's working directory. Opening the same file
+ * several times in one store is allowed (image locks are the business of {@link ImageLocks}); what one handle wrote the
+ * others read at once. Failures reject with {@link FileError}: ENOENT, EACCES, EISDIR, ENOTDIR, EAGAIN (another tab
+ * holds the file), ENOSPC, ENOTEMPTY, EEXIST, EBUSY (removal or renaming of an open file, where the store cannot).
+ */
+export interface FileStore {
+  open(path: string, mode: OpenMode): Promise<BlockFile>;
+  info(path: string): Promise<FileInfo>;
+  list(directory: string): Promise<FileInfo[]>;
+  remove(path: string, options?: { recursive?: boolean }): Promise<void>;
+  /** Renames; an existing file at the new name is replaced. */
+  rename(from: string, to: string): Promise<void>;
+  makeDirectory(path: string): Promise<void>;
+  /** One text for each file, the same for all names of it; {@link ImageLocks} go by it. */
+  identity(path: string): Promise<string>;
+}

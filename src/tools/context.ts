@@ -1,0 +1,22 @@
+/** What a command line tool runs in: the same for the console of the page and for Node's command line. */
+import type { Engine } from '../engine/contract';
+import type { FileStore } from '../files/contract';
+import type { ImageLocks } from '../files/locks';
+
+export interface ToolContext {
+  engine: Engine;
+  files: FileStore;
+  locks: ImageLocks;
+  /** Text as the tool prints it, with its line feeds; carriage returns redraw a progress line. */
+  stdout(text: string): void;
+  stderr(text: string): void;
+  /** One line of input without its line feed; null at the end of input. */
+  readLine?(): Promise<string | null>;
+  /** Aborted on Ctrl-C: long work stops at its next turn and leaves no broken file behind. */
+  signal: AbortSignal;
+  /** Lets the page, events and other work run; called after about 10 ms of work at the latest. */
+  turn(): Promise<void>;
+}
+
+/** A tool: takes the words after its name, answers the exit code of the real one. */
+export type Tool = (words: string[], context: ToolContext) => Promise<number>;
