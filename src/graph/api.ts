@@ -1,0 +1,282 @@
+/**
+ * What the graph offers to the layers above: QMP's command handlers and the command line tools.
+ *
+ * Offsets and sizes are whole numbers of bytes. Operations on the graph are asynchronous and run one after the other in
+ * a {@link BlockGraph}; requests on an open node are synchronous. Failures of operations are {@link GraphError}s,
+ * failures of requests are the engine's `BlockError`s.
+ */
+import type { BlockStatus, Engine, IoBuffer, NodeHandle, NodeStats, Prealloc } from '../engine/contract';
+import type { FileStore } from '../files/contract';
+import type { ImageLocks } from '../files/locks';
+
+/** A value of QMP or of a list of options. Integers are exact to 2^53. */
+export type QValue = null | boolean | number | string | QValue[] | QDict;
+/** A dictionary, nested or with dotted keys. Its own order is the order of insertion. */
+export interface QDict {
+  [key: string]: QValue;
+}
+
+/** Why a node is opened that nobody named in a command. */
+export type ImplicitOpenReason = 'backing' | 'data-file' | 'json' | 'probe';
+
+/** What an implicit open is about to do. */
+export interface ImplicitOpen {
+  reason: ImplicitOpenReason;
+  /** Name of the node whose image, or the text whose `json:`, asks for it; empty if there is none yet. */
+  origin: string;
+  /** The name that is going to be opened, as stored and resolved. */
+  filename: string;
+  /** The driver, or null while it is still to be probed. */
+  driver: string | null;
+}
+
+/** Decides on implicit opens: a text refuses, and is the error; null allows. */
+export type OpenPolicy = (request: ImplicitOpen) => string | null;
+
+/** What one emulated process works with. Several graphs share one engine, one store and one table of locks. */
+export interface GraphEnvironment {
+  engine: Engine;
+  files: FileStore;
+  locks: ImageLocks;
+  /** A warning for the error stream, without prefix of the program and final line feed; may have several lines. */
+  warn?(text: string): void;
+  policy?: OpenPolicy;
+}
+
+/** How a block backend may cache. The names are those of `-t` (tools.md 0.3). */
+export type CacheMode = 'none' | 'off' | 'directsync' | 'writeback' | 'unsafe' | 'writethrough';
+
+/** What a tool opens. */
+export interface OpenImageRequest {
+  /** A path, `json:{...}` or a name with the prefix of a protocol. */
+  filename?: string;
+  /** Options as of `--image-opts`: dotted keys or nested; values may all be strings. */
+  options?: QDict;
+  /** Driver of the top node (`-f`); without it the format is probed. */
+  format?: string;
+  /** Default: false. */
+  readOnly?: boolean;
+  /** Backing files stay closed. Default: false. */
+  noBacking?: boolean;
+  /** Only what is needed for information is read; no data will be. Default: false. */
+  noIo?: boolean;
+  /** `-U`: no image locks are in the way. Needs `readOnly`. Default: false. */
+  forceShare?: boolean;
+  /** Default: writeback. */
+  cache?: CacheMode;
+  /** Default: discards are passed on (`unmap`). */
+  discard?: 'ignore' | 'unmap';
+  detectZeroes?: DetectZeroes;
+  /** Permissions to start with; default: consistent read, and write and resize if it is not read-only. */
+  permissions?: { perm: number; shared: number };
+}
+
+export type DetectZeroes = 'off' | 'on' | 'unmap';
+
+/** A child link of a node. */
+export interface NodeChild {
+  /** `file`, `backing`, `data-file`, ... */
+  readonly name: string;
+  readonly node: NodeView;
+}
+
+/** A node as the layers above may look at it. */
+export interface NodeView {
+  readonly name: string;
+  readonly driver: string;
+  /** The generated file name (graph.md section 6): plain or `json:`. */
+  readonly filename: string;
+  /** The plain file name, empty if there is none. */
+  readonly exactFilename: string;
+  /** In the engine; valid as long as the node is open. */
+  readonly handle: NodeHandle;
+  readonly readOnly: boolean;
+  readonly isFilter: boolean;
+  readonly children: readonly NodeChild[];
+  /** The child that holds what this node has not (`backing`), or null. */
+  readonly backing: NodeView | null;
+  /** The child a filter passes everything to, or null. */
+  readonly filtered: NodeView | null;
+  /** The child that holds the image (`file`, ...), or null. */
+  readonly primary: NodeView | null;
+  /** Name of the backing file as the image stores it, empty if none. */
+  readonly backingFile: string;
+  /** The same made absolute or relative to the working directory; null if it cannot be told. */
+  readonly fullBackingFile: string | null;
+  readonly backingFormat: string;
+  /** Bytes. */
+  length(): number;
+  info(): BlockNodeInfo;
+}
+
+/** `BlockNodeInfo` of QMP. Absent members are left out. */
+export interface BlockNodeInfo {
+  filename: string;
+  format: string;
+  'virtual-size': number;
+  'actual-size'?: number;
+  'dirty-flag': boolean;
+  'cluster-size'?: number;
+  encrypted?: true;
+  compressed?: true;
+  'backing-filename'?: string;
+  'full-backing-filename'?: string;
+  'backing-filename-format'?: string;
+  snapshots?: QDict[];
+  'format-specific'?: { type: string; data: QDict };
+}
+
+/** `ImageInfo` of QMP. */
+export interface ImageInfo extends BlockNodeInfo {
+  'backing-image'?: ImageInfo;
+}
+
+/** `BlockGraphInfo` of QMP. */
+export interface BlockGraphInfo extends BlockNodeInfo {
+  children: { name: string; info: BlockGraphInfo }[];
+}
+
+/** `BlockDeviceInfo` of QMP (9.1: without `active`). */
+export interface BlockDeviceInfo {
+  file: string;
+  'node-name': string;
+  ro: boolean;
+  drv: string;
+  backing_file?: string;
+  backing_file_depth: number;
+  encrypted: boolean;
+  detect_zeroes: DetectZeroes;
+  bps: number;
+  bps_rd: number;
+  bps_wr: number;
+  iops: number;
+  iops_rd: number;
+  iops_wr: number;
+  image: ImageInfo;
+  cache: { writeback: boolean; direct: boolean; 'no-flush': boolean };
+  write_threshold: number;
+}
+
+/** `BlockStats` of QMP. */
+export interface BlockStats {
+  'node-name'?: string;
+  stats: Record<string, number | boolean | QValue[]>;
+  'driver-specific'?: QDict;
+  parent?: BlockStats;
+  backing?: BlockStats;
+}
+
+/** `XDbgBlockGraph` of QMP. */
+export interface DebugGraph {
+  nodes: { id: number; type: 'block-driver' | 'block-backend' | 'block-job'; name: string }[];
+  edges: { parent: number; child: number; name: string; perm: string[]; 'shared-perm': string[] }[];
+}
+
+/**
+ * A user of a node from outside the graph (QEMU's block backend): it holds permissions on the node and sends requests.
+ * Requests are checked against its permissions, the length of the node and 2^31 bytes.
+ */
+export interface BlockUser {
+  /** The top node. */
+  readonly node: NodeView;
+  /** In x-debug-query-block-graph; empty for one without a name. */
+  readonly name: string;
+  /** Permissions held and shared ({@link Permission} bits of src/files/locks). */
+  readonly perm: number;
+  readonly shared: number;
+  /** Takes other permissions; on a conflict throws QEMU's text and leaves all as it was. */
+  setPermissions(perm: number, shared: number): Promise<void>;
+  /** Bytes. */
+  length(): number;
+  read(offset: number, bytes: number, buffer: IoBuffer, at?: number): void;
+  /** `flags` are `RequestFlag`s of the engine. */
+  write(offset: number, bytes: number, buffer: IoBuffer, at?: number, flags?: number): void;
+  writeZeroes(offset: number, bytes: number, flags?: number): void;
+  discard(offset: number, bytes: number): void;
+  flush(): void;
+  truncate(size: number, preallocation?: Prealloc): void;
+  /** The top layer alone (filters are passed). */
+  blockStatus(offset: number, bytes: number): BlockStatus;
+  /** The chain down to `base` (excluded; null: all of it). */
+  blockStatusAbove(base: NodeView | null, offset: number, bytes: number): BlockStatus;
+  stats(): NodeStats;
+  /** The node with this handle (`file` of a block status); null if it is not in this graph. */
+  nodeOf(handle: NodeHandle): NodeView | null;
+  info(): BlockNodeInfo;
+  graphInfo(): BlockGraphInfo;
+  /** Flushes, and closes what nobody else holds. The first failure of a flush is thrown when all is closed. */
+  close(): Promise<void>;
+}
+
+/** An option of image creation, as `-o help` lists it. */
+export interface CreateOption {
+  name: string;
+  type: 'str' | 'size' | 'num' | 'bool';
+  help: string;
+  /** What the Formatting line shows when the option was not given; absent: then nothing. */
+  default?: string;
+}
+
+/** What a format can be told at creation, in the order of declaration. */
+export interface CreateSupport {
+  format: string;
+  /** Options of the format. */
+  options: readonly CreateOption[];
+}
+
+/** Values of creation options by name. Sizes and numbers are numbers. */
+export type CreateValues = Record<string, string | number | boolean>;
+
+/** An image to be made by `qemu-img create` or `convert`. */
+export interface CreateImageRequest {
+  filename: string;
+  format: string;
+  /** Values given by the user, with `size`, `backing_file`, `backing_fmt`. */
+  values: CreateValues;
+}
+
+/** A request that passed the checks of `qemu-img create`. */
+export interface PreparedCreate extends CreateImageRequest {
+  /** What follows `Formatting '<filename>', `: `fmt=qcow2 cluster_size=65536 ...`. */
+  line: string;
+}
+
+/** The graph of one emulated process. */
+export interface BlockGraphApi {
+  /** `blockdev-add`; `options` passed the schema. A node-name is needed. */
+  blockdevAdd(options: QDict): Promise<void>;
+  blockdevDel(nodeName: string): Promise<void>;
+  blockResize(target: { device?: string; nodeName?: string; size: number }): Promise<void>;
+  /** `query-named-block-nodes`, newest first. */
+  namedBlockNodes(flat: boolean): BlockDeviceInfo[];
+  /** `query-blockstats` with query-nodes. */
+  blockStats(): BlockStats[];
+  debugGraph(): DebugGraph;
+  /** The work of `blockdev-create`; `options` passed the schema. */
+  create(options: QDict): Promise<void>;
+  /** `driver` can be created with `blockdev-create` at all; throws what the command answers if not. */
+  checkCreatable(driver: string): void;
+
+  /** Opens as a tool does. Failures have the text after `Could not open '<filename>': `. */
+  openImage(request: OpenImageRequest): Promise<BlockUser>;
+  /** A user of a node that is there already (an export, a job). Throws on unknown names and conflicts. */
+  attach(
+    target: { device?: string; nodeName?: string },
+    permissions: { perm: number; shared: number },
+    name?: string,
+  ): Promise<BlockUser>;
+
+  /** What can be said to `qemu-img create -f format filename -o`: the format's options, then the protocol's. */
+  createSupport(format: string, filename?: string): CreateSupport;
+  /** The checks of `qemu-img create` up to the Formatting line; `unsafe` (`-u`): the backing file is not opened. */
+  prepareCreate(request: CreateImageRequest, unsafe: boolean): Promise<PreparedCreate>;
+  /** Makes the image. Failures have the text after `<filename>: `. */
+  createImage(request: CreateImageRequest): Promise<void>;
+
+  /** Node by name, or null. */
+  find(nodeName: string): NodeView | null;
+  /** All nodes, newest first. */
+  nodes(): NodeView[];
+  /** Closes all users and nodes; the first failure is thrown at the end. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,49 @@
+/** Failures of the graph, with the texts of QEMU; a QMP reply takes `errorClass` and `desc`, a tool prints `desc`. */
+import { BlockError } from '../engine/contract';
+import { Errno, FileError, strerror } from '../files/contract';
+import { LockError } from '../files/locks';
+
+/** The error classes of QMP. */
+export type ErrorClass =
+  'GenericError' | 'CommandNotFound' | 'DeviceNotActive' | 'DeviceNotFound' | 'KVMMissingCap';
+
+/** A refused or failed operation on the graph. */
+export class GraphError extends Error {
+  override readonly name = 'GraphError';
+  readonly errorClass: ErrorClass;
+  /** A positive errno for what turns on the kind of failure (qemu-img create: EFBIG). */
+  readonly errno: Errno;
+  /** Lines for a person, each without its line feed: command line tools print them after the text, QMP leaves them out. */
+  readonly hints: readonly string[];
+
+  constructor(
+    /** QEMU's text, without a prefix of the program. */
+    readonly desc: string,
+    details: { errorClass?: ErrorClass; errno?: Errno; hints?: readonly string[] } = {},
+  ) {
+    super(desc);
+    this.errorClass = details.errorClass ?? 'GenericError';
+    this.errno = details.errno ?? Errno.EINVAL;
+    this.hints = details.hints ?? [];
+  }
+
+  /** The same failure with more in front of its text. */
+  prefixed(prefix: string): GraphError {
+    return new GraphError(prefix + this.desc, this);
+  }
+}
+
+/** What was thrown below the graph as a {@link GraphError}; anything that is no failure of a request is thrown on. */
+export function toGraphError(error: unknown): GraphError {
+  if (error instanceof GraphError) return error;
+  if (error instanceof BlockError || error instanceof FileError) {
+    return new GraphError(error.message, { errno: error.errno });
+  }
+  if (error instanceof LockError) return new GraphError(error.message, { errno: Errno.EAGAIN });
+  throw error;
+}
+
+/** strerror of what was thrown below the graph. */
+export function reasonOf(error: unknown): string {
+  return strerror(toGraphError(error).errno);
+}
