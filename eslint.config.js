@@ -10,12 +10,20 @@ export default tseslint.config(
     files: ['**/*.ts'],
     ignores: ['wasm/**'],
     extends: [tseslint.configs.recommendedTypeChecked, tseslint.configs.stylisticTypeChecked],
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['vite.config.ts'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
       // The contracts are asynchronous where a backend may need it; an implementation that does not is no error.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
       eqeqeq: 'error',
     },
@@ -27,7 +35,13 @@ export default tseslint.config(
       parser: tseslint.parser,
       parserOptions: { errorOnTypeScriptSyntacticAndSemanticIssues: false, allowInvalidAST: true },
     },
-    rules: { 'no-undef': 'off', 'no-unused-vars': 'off', 'no-redeclare': 'off', eqeqeq: 'error', 'prefer-const': 'error' },
+    rules: {
+      'no-undef': 'off',
+      'no-unused-vars': 'off',
+      'no-redeclare': 'off',
+      eqeqeq: 'error',
+      'prefer-const': 'error',
+    },
   },
   { files: ['**/*.{js,mjs}'], languageOptions: { globals: globals.node } },
   prettier,

@@ -33,7 +33,12 @@ export async function buildWasm() {
     '--debug',
     '--sourceMap',
   ];
-  const { error, stderr } = await asc.main(options.map((o) => o.replace(`${root}/`, '')), {}).catch((error) => ({ error, stderr: '' }));
+  const { error, stderr } = await asc
+    .main(
+      options.map((o) => o.replace(`${root}/`, '')),
+      {},
+    )
+    .catch((error) => ({ error, stderr: '' }));
   if (error) throw new Error(`${stderr.toString()}\n${error.message}`);
   return true;
 }
