@@ -43,7 +43,7 @@ export function isLiteral(entry: u32): bool {
 // @ts-ignore: decorator
 @inline
 export function isSpecial(entry: u32): bool {
-  return (entry & SPECIAL) != 0;
+  return (entry & SPECIAL) !== 0;
 }
 /** Index bits of the second table; 0: no LINK but END_OF_BLOCK or INVALID. */
 // @ts-ignore: decorator
@@ -73,7 +73,7 @@ const SORTED: usize = memory.data(288 * 2, 16);
 function nextReversed(code: u32, length: u32): u32 {
   const top: u32 = ((<u32>1) << length) - 1;
   const zeros = code ^ top;
-  if (zeros == 0) return 0;
+  if (zeros === 0) return 0;
   const bit: u32 = (<u32>1) << (31 - clz(zeros));
   return (code & (bit - 1)) | bit;
 }
@@ -110,13 +110,13 @@ export function buildTable(
     used += count;
   }
   if (unused > 0) {
-    if (!mayBeIncomplete || used > 1 || (used == 1 && load<u32>(COUNTS + 4) != 1)) return false;
+    if (!mayBeIncomplete || used > 1 || (used === 1 && load<u32>(COUNTS + 4) !== 1)) return false;
     for (let index: u32 = 0; index < (<u32>1) << rootBits; index++) store<u32>(table + (index << 2), INVALID);
-    if (used == 0) return true;
+    if (used === 0) return true;
   }
   for (let symbol = 0; symbol < symbols; symbol++) {
     const length = <usize>load<u8>(lengths + symbol);
-    if (length == 0) continue;
+    if (length === 0) continue;
     const at = STARTS + (length << 2);
     const position = load<u32>(at);
     store<u32>(at, position + 1);
@@ -152,7 +152,7 @@ export function buildTable(
   for (let length: u32 = rootBits + 1; length <= <u32>MAX_BITS; length++) {
     const consumed = (length - rootBits) * 0x101;
     for (let left = load<u32>(COUNTS + (length << 2)); left > 0; left--) {
-      if ((code & rootMask) != prefix) {
+      if ((code & rootMask) !== prefix) {
         // As many bits as the codes need that share this prefix: they come next, shortest first.
         prefix = code & rootMask;
         let bits = length - rootBits;

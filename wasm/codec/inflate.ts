@@ -132,7 +132,7 @@ function copyStored(): i32 {
   bitCount = 0;
   if (sourceEnd - next < 4) return INFLATE_TRUNCATED;
   let bytes = <u32>load<u16>(next);
-  if ((bytes ^ 0xffff) != <u32>load<u16>(next + 2)) return INFLATE_BAD_BLOCK;
+  if ((bytes ^ 0xffff) !== <u32>load<u16>(next + 2)) return INFLATE_BAD_BLOCK;
   next += 4;
   const room = <u32>(outEnd - out);
   const full = bytes >= room;
@@ -194,11 +194,11 @@ function buildDynamicTables(): i32 {
       done++;
       continue;
     }
-    const extra = symbol == 16 ? 2 : symbol == 17 ? 3 : 7;
+    const extra = symbol === 16 ? 2 : symbol === 17 ? 3 : 7;
     if (extra > bitCount) return INFLATE_TRUNCATED;
-    const repeat = <i32>takeBits(extra) + (symbol == 18 ? 11 : 3);
-    if (symbol == 16) {
-      if (done == 0) return INFLATE_BAD_BLOCK;
+    const repeat = <i32>takeBits(extra) + (symbol === 18 ? 11 : 3);
+    if (symbol === 16) {
+      if (done === 0) return INFLATE_BAD_BLOCK;
     } else {
       last = 0;
     }
@@ -208,7 +208,7 @@ function buildDynamicTables(): i32 {
   }
 
   // A block without an end is none.
-  if (load<u8>(CODE_LENGTHS + 256) == 0) return INFLATE_BAD_BLOCK;
+  if (load<u8>(CODE_LENGTHS + 256) === 0) return INFLATE_BAD_BLOCK;
   if (
     !buildTable(LITERAL_TABLE, LITERAL_ROOT_BITS, CODE_LENGTHS, literals, LITERAL_TEMPLATES, true) ||
     !buildTable(
@@ -274,7 +274,7 @@ function decodeFast(): i32 {
 
     if (isSpecial(entry)) {
       const bits = linkBits(entry);
-      if (bits != 0) {
+      if (bits !== 0) {
         buffer >>= LITERAL_ROOT_BITS;
         count -= LITERAL_ROOT_BITS;
         const index = entryValue(entry) + ((<u32>buffer) & ((1 << bits) - 1));
@@ -290,11 +290,11 @@ function decodeFast(): i32 {
       if (isSpecial(entry)) {
         buffer >>= entry;
         count -= entryBits(entry);
-        result = entryValue(entry) == entryValue(END_OF_BLOCK) ? BLOCK_ENDED : INFLATE_BAD_CODE;
+        result = entryValue(entry) === entryValue(END_OF_BLOCK) ? BLOCK_ENDED : INFLATE_BAD_CODE;
         break;
       }
     }
-    let length = entryValue(entry) + ((<u32>(buffer & ~((<u64>-1) << entry))) >>> codeBits(entry));
+    const length = entryValue(entry) + ((<u32>(buffer & ~((<u64>-1) << entry))) >>> codeBits(entry));
     buffer >>= entry;
     count -= entryBits(entry);
 
@@ -305,7 +305,7 @@ function decodeFast(): i32 {
     entry = load<u32>(DISTANCE_TABLE + ((<usize>(buffer & DISTANCE_MASK)) << 2));
     if (isSpecial(entry)) {
       const bits = linkBits(entry);
-      if (bits != 0) {
+      if (bits !== 0) {
         buffer >>= DISTANCE_ROOT_BITS;
         count -= DISTANCE_ROOT_BITS;
         const index = entryValue(entry) + ((<u32>buffer) & ((1 << bits) - 1));
@@ -354,7 +354,7 @@ function decodeCareful(): i32 {
     refill();
     let entry = load<u32>(LITERAL_TABLE + ((<usize>(bitBuffer & LITERAL_MASK)) << 2));
     let bits = linkBits(entry);
-    if (isSpecial(entry) && bits != 0) {
+    if (isSpecial(entry) && bits !== 0) {
       if (bitCount < <i32>LITERAL_ROOT_BITS) return INFLATE_TRUNCATED;
       takeBits(LITERAL_ROOT_BITS);
       entry = load<u32>(LITERAL_TABLE + ((entryValue(entry) + ((<u32>bitBuffer) & ((1 << bits) - 1))) << 2));
@@ -364,12 +364,12 @@ function decodeCareful(): i32 {
       takeBits(entryBits(entry));
       store<u8>(out, entry >>> 16);
       out++;
-      if (out == outEnd) return OUTPUT_FULL;
+      if (out === outEnd) return OUTPUT_FULL;
       continue;
     }
     if (isSpecial(entry)) {
       takeBits(entryBits(entry));
-      return entryValue(entry) == entryValue(END_OF_BLOCK) ? BLOCK_ENDED : INFLATE_BAD_CODE;
+      return entryValue(entry) === entryValue(END_OF_BLOCK) ? BLOCK_ENDED : INFLATE_BAD_CODE;
     }
     let length = entryValue(entry) + ((<u32>(bitBuffer & ~((<u64>-1) << entry))) >>> codeBits(entry));
     bitBuffer >>= entry;
@@ -378,7 +378,7 @@ function decodeCareful(): i32 {
     refill();
     entry = load<u32>(DISTANCE_TABLE + ((<usize>(bitBuffer & DISTANCE_MASK)) << 2));
     bits = linkBits(entry);
-    if (isSpecial(entry) && bits != 0) {
+    if (isSpecial(entry) && bits !== 0) {
       if (bitCount < <i32>DISTANCE_ROOT_BITS) return INFLATE_TRUNCATED;
       takeBits(DISTANCE_ROOT_BITS);
       entry = load<u32>(DISTANCE_TABLE + ((entryValue(entry) + ((<u32>bitBuffer) & ((1 << bits) - 1))) << 2));
@@ -402,7 +402,7 @@ function decodeCareful(): i32 {
         out++;
       }
     }
-    if (out == outEnd) return OUTPUT_FULL;
+    if (out === outEnd) return OUTPUT_FULL;
   }
 }
 
@@ -427,21 +427,21 @@ export function inflate(source: usize, sourceBytes: i32, destination: usize, des
   while (!isLast) {
     refill();
     if (bitCount < 3) return INFLATE_TRUNCATED;
-    isLast = takeBits(1) != 0;
+    isLast = takeBits(1) !== 0;
     const type = takeBits(2);
     let result = BLOCK_ENDED;
-    if (type == 0) {
+    if (type === 0) {
       result = copyStored();
-    } else if (type == 3) {
+    } else if (type === 3) {
       return INFLATE_BAD_BLOCK;
     } else {
-      if (type == 1) buildFixedTables();
+      if (type === 1) buildFixedTables();
       else result = buildDynamicTables();
-      if (result == 0) result = decodeFast();
-      if (result == NEAR_THE_END) result = decodeCareful();
+      if (result === 0) result = decodeFast();
+      if (result === NEAR_THE_END) result = decodeCareful();
     }
     if (result < 0) return result;
-    if (result == OUTPUT_FULL) break;
+    if (result === OUTPUT_FULL) break;
   }
   return <i32>(out - destination);
 }
