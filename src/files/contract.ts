@@ -145,15 +145,20 @@ export interface FileInfo {
 export interface OpenMode {
   /** false: only to read. */
   write: boolean;
-  /** `never` (default): ENOENT if absent; `truncate`: made if absent, emptied if present. Needs `write`. */
-  create?: 'never' | 'truncate';
+  /**
+   * `never` (default): ENOENT if absent; `keep`: made if absent, left as it is if present; `truncate`: made if absent,
+   * emptied if present. Needs `write`. Who may meet an image that is in use opens it with `keep`, takes its lock and
+   * then truncates, as QEMU does.
+   */
+  create?: 'never' | 'keep' | 'truncate';
 }
 
 /**
  * A name space of files. Paths use `/`; a relative one starts at the store's working directory. Opening the same file
  * several times in one store is allowed (image locks are the business of {@link ImageLocks}); what one handle wrote the
- * others read at once. Failures reject with {@link FileError}: ENOENT, EACCES, EISDIR, ENOTDIR, EAGAIN (another tab
- * holds the file), ENOSPC, ENOTEMPTY, EEXIST, EBUSY (removal or renaming of an open file, where the store cannot).
+ * others read at once. Failures reject with {@link FileError}: ENOENT, EACCES, EISDIR, ENOTDIR, EINVAL (neither a file
+ * nor a directory), ENOSPC, ENOTEMPTY, EEXIST, EBUSY (removal or renaming of an open file, where the store cannot).
+ * Where the browser lets one tab alone open a file, open() rejects with the `LockError` of locks.ts, as a claim would.
  */
 export interface FileStore {
   open(path: string, mode: OpenMode): Promise<BlockFile>;

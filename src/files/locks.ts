@@ -44,12 +44,18 @@ const NAMES: readonly [Permission, string][] = [
   [Permission.RESIZE, 'resize'],
 ];
 
-interface Claim {
+/** What a holder says of a file: {@link Permission} bits. */
+export interface Claim {
+  /** The permissions it uses. */
   used: number;
+  /** The permissions it lets others use. */
   shared: number;
 }
 
-/** Throws {@link LockError} if `wanted` conflicts with one of `others`. */
+/**
+ * Throws {@link LockError} if `wanted` conflicts with one of `others`. As in QEMU, all needed permissions are looked at
+ * before the first one that is not shared.
+ */
 export function checkClaims(wanted: Claim, others: Iterable<Claim>): void {
   let unshared = 0;
   let used = 0;
@@ -58,8 +64,10 @@ export function checkClaims(wanted: Claim, others: Iterable<Claim>): void {
     used |= other.used;
   }
   for (const [bit, name] of NAMES) {
-    if (wanted.used & bit && unshared & bit) throw new LockError(`Failed to get "${name}" lock`);
-    if (!(wanted.shared & bit) && used & bit) throw new LockError(`Failed to get shared "${name}" lock`);
+    if (wanted.used & bit & unshared) throw new LockError(`Failed to get "${name}" lock`);
+  }
+  for (const [bit, name] of NAMES) {
+    if (used & bit & ~wanted.shared) throw new LockError(`Failed to get shared "${name}" lock`);
   }
 }
 

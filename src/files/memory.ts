@@ -4,6 +4,7 @@
  */
 import { Errno, FileError } from './contract';
 import type { BlockFile, FileExtent, FileInfo, FileStore, OpenMode } from './contract';
+import { localIdentity } from './identity';
 import { compareNames, parsePath } from './path';
 import type { Path } from './path';
 
@@ -216,7 +217,7 @@ class DirectoryNode {
 }
 
 let lastId = 0;
-/** Numbers are never used twice in a realm, so that identities of several stores can share one table of locks. */
+/** Numbers are never used twice in a realm, so that the files of all its stores have names of their own. */
 function nextId(): number {
   return ++lastId;
 }
@@ -311,7 +312,7 @@ export class MemoryStore implements FileStore {
   /** {@link FileStore.open}, at once. */
   openSync(path: string, mode: OpenMode): MemoryFile {
     const parsed = parsePath(path);
-    const create = mode.create === 'truncate';
+    const create = mode.create === 'truncate' || mode.create === 'keep';
     if (create && !mode.write) throw new FileError(Errno.EINVAL);
     let node = this.find(parsed.names);
     if (node?.kind === 'directory') throw new FileError(Errno.EISDIR);
@@ -320,7 +321,7 @@ export class MemoryStore implements FileStore {
       if (!create) throw new FileError(Errno.ENOENT);
       const { directory, name } = this.parent(parsed);
       directory.entries.set(name, (node = new FileNode(this.space)));
-    } else if (create) {
+    } else if (mode.create === 'truncate') {
       node.contents.truncate(0);
     }
     return new MemoryFile(node, !mode.write);
@@ -377,7 +378,7 @@ export class MemoryStore implements FileStore {
   }
 
   async identity(path: string): Promise<string> {
-    return `memory:${this.get(parsePath(path)).id}`;
+    return localIdentity('memory', this.get(parsePath(path)).id);
   }
 
   private get(path: Path): FileNode | DirectoryNode {
