@@ -1,4 +1,140 @@
 /**
  * Constants and record layouts that both sides of the WASM border use: AssemblyScript imports this file, and so does
  * src/engine. Only `const enum` and plain constants may stand here.
+ *
+ * Calls answer a whole number >= 0, or a negative {@link Err}; the text of a failure is kept for `errorText`.
  */
+
+/** Linux errno values; a failed call answers the negative of one. */
+export const enum Err {
+  EPERM = 1,
+  EIO = 5,
+  EAGAIN = 11,
+  ENOMEM = 12,
+  EACCES = 13,
+  EBUSY = 16,
+  EINVAL = 22,
+  EFBIG = 27,
+  ENOSPC = 28,
+  ERANGE = 34,
+  ENOTSUP = 95,
+  ENOMEDIUM = 123,
+}
+
+/** What kind of node a handle stands for. */
+export const enum Driver {
+  FILE = 1,
+  NULL = 2,
+  RAW = 3,
+  QCOW2 = 4,
+}
+
+/** Flags of write and write-zeroes requests. */
+export const enum Request {
+  FUA = 1,
+  MAY_UNMAP = 2,
+  NO_FALLBACK = 4,
+  /** All flags a caller may give. */
+  KNOWN = 7,
+}
+
+/** Bits of a block status. RAW and RECURSE stay inside the data plane. */
+export const enum Bits {
+  DATA = 0x01,
+  ZERO = 0x02,
+  OFFSET_VALID = 0x04,
+  RAW = 0x08,
+  ALLOCATED = 0x10,
+  EOF = 0x20,
+  RECURSE = 0x40,
+  COMPRESSED = 0x80,
+}
+
+/** Modes of preallocation. */
+export const enum Preallocation {
+  OFF = 0,
+  METADATA = 1,
+  FALLOC = 2,
+  FULL = 3,
+}
+
+/** Byte offsets in the record that a block status is written to. */
+export const enum StatusRecord {
+  /** i32, {@link Bits}. */
+  FLAGS = 0,
+  /** i32, handle of the node `MAP` is an offset of, or -1. */
+  FILE = 4,
+  /** i32. */
+  DEPTH = 8,
+  /** f64. */
+  BYTES = 16,
+  /** f64. */
+  MAP = 24,
+  SIZE = 32,
+}
+
+/** Index of each f64 in the record of a node's counters. */
+export const enum StatsRecord {
+  READ_BYTES = 0,
+  WRITTEN_BYTES = 1,
+  UNMAPPED_BYTES = 2,
+  READS = 3,
+  WRITES = 4,
+  UNMAPS = 5,
+  FLUSHES = 6,
+  FAILED_READS = 7,
+  FAILED_WRITES = 8,
+  FAILED_UNMAPS = 9,
+  FAILED_FLUSHES = 10,
+  READ_TIME = 11,
+  WRITE_TIME = 12,
+  UNMAP_TIME = 13,
+  FLUSH_TIME = 14,
+  HIGHEST_WRITE = 15,
+  COUNT = 16,
+}
+
+/** Byte offsets in the record that describes a qcow2 image. A string is a pointer and a length (-1: absent). */
+export const enum Qcow2Record {
+  VERSION = 0,
+  CLUSTER_SIZE = 4,
+  REFCOUNT_BITS = 8,
+  CRYPT_METHOD = 12,
+  COMPRESSION_TYPE = 16,
+  SNAPSHOTS = 20,
+  L1_ENTRIES = 24,
+  /** {@link Qcow2Flag}. */
+  FLAGS = 28,
+  BACKING_FILE = 32,
+  BACKING_FILE_LENGTH = 36,
+  BACKING_FORMAT = 40,
+  BACKING_FORMAT_LENGTH = 44,
+  DATA_FILE = 48,
+  DATA_FILE_LENGTH = 52,
+  /** f64. */
+  SIZE_BYTES = 56,
+  /** f64. */
+  CACHE_BYTES = 64,
+  SIZE = 72,
+}
+
+/** Bits of {@link Qcow2Record.FLAGS}. */
+export const enum Qcow2Flag {
+  LAZY_REFCOUNTS = 1,
+  DIRTY = 2,
+  CORRUPT = 4,
+  EXTENDED_L2 = 8,
+  DATA_FILE_RAW = 16,
+}
+
+/** Flags of opening a qcow2 image. */
+export const enum Qcow2Open {
+  READ_ONLY = 1,
+  NO_IO = 2,
+  PASS_DISCARD = 4,
+  /** The option lazy-refcounts was given as on. */
+  LAZY_ON = 8,
+}
+
+/** Bytes of the block of linear memory that records are passed in. */
+export const RECORD_BYTES: number = 128;

@@ -1,0 +1,49 @@
+/** What build/engine.wasm exports; the meaning of each is in wasm/index.ts. */
+export interface EngineExports {
+  memory: WebAssembly.Memory;
+  record(): number;
+  errorAddress(): number;
+  errorUnits(): number;
+  alloc(bytes: number): number;
+  free(pointer: number): void;
+  collect(): void;
+  openFile(file: number, readOnly: number): number;
+  openNull(size: number, readZeroes: number, readOnly: number): number;
+  openRaw(child: number, offset: number, size: number, readOnly: number): number;
+  openQcow2(
+    child: number,
+    flags: number,
+    l2CacheSize: number,
+    refcountCacheSize: number,
+    l2CacheEntrySize: number,
+  ): number;
+  qcow2Info(node: number): number;
+  createQcow2(
+    child: number,
+    size: number,
+    version: number,
+    clusterSize: number,
+    refcountBits: number,
+    lazyRefcounts: number,
+    preallocation: number,
+    backingFile: number,
+    backingFileLength: number,
+    backingFormat: number,
+    backingFormatLength: number,
+  ): number;
+  setBacking(node: number, backing: number): number;
+  setReadOnly(node: number, readOnly: number): number;
+  close(node: number): number;
+  length(node: number): number;
+  allocated(node: number): number;
+  read(node: number, offset: number, bytes: number, to: number): number;
+  write(node: number, offset: number, bytes: number, from: number, flags: number): number;
+  writeZeroes(node: number, offset: number, bytes: number, flags: number): number;
+  discard(node: number, offset: number, bytes: number): number;
+  flush(node: number): number;
+  truncate(node: number, size: number, preallocation: number): number;
+  blockStatus(node: number, offset: number, bytes: number): number;
+  blockStatusAbove(node: number, base: number, offset: number, bytes: number): number;
+  zeroRun(at: number, bytes: number): number;
+  stats(node: number): number;
+}

@@ -1,0 +1,125 @@
+/** The host side of the data plane's imports: open files by number. No exception passes a frame of the WASM. */
+import { Errno, FileError } from '../files/contract';
+import type { BlockFile } from '../files/contract';
+
+/** What the data plane reports while a request runs. */
+export type CorruptionReport = (
+  node: number,
+  message: string,
+  offset: number,
+  size: number,
+  fatal: boolean,
+) => void;
+
+/** The files that nodes hold, and the functions that the data plane calls on them. */
+export class Host {
+  readonly #files: (BlockFile | null)[] = [];
+  /** Set as soon as the instance exists. */
+  memory!: WebAssembly.Memory;
+  onCorruption: CorruptionReport | null = null;
+
+  /** Gives a file its number. */
+  add(file: BlockFile): number {
+    const free = this.#files.indexOf(null);
+    if (free < 0) return this.#files.push(file) - 1;
+    this.#files[free] = file;
+    return free;
+  }
+
+  /** Forgets a file that did not become a node; it stays open. */
+  drop(id: number): void {
+    this.#files[id] = null;
+  }
+
+  #file(id: number): BlockFile {
+    const file = this.#files[id];
+    if (!file) throw new FileError(Errno.EIO);
+    return file;
+  }
+
+  /** Closes every file; for when the instance is dead. */
+  closeAll(): void {
+    for (const file of this.#files) file?.close();
+    this.#files.length = 0;
+  }
+
+  /** The functions of wasm/host.ts. */
+  imports(): Record<string, (...args: number[]) => number | void> {
+    return {
+      fileRead: (id: number, to: number, bytes: number, at: number) => {
+        try {
+          return this.#file(id).read(new Uint8Array(this.memory.buffer, to, bytes), at);
+        } catch (error) {
+          return failure(error);
+        }
+      },
+      fileWrite: (id: number, from: number, bytes: number, at: number) => {
+        try {
+          this.#file(id).write(new Uint8Array(this.memory.buffer, from, bytes), at);
+          return 0;
+        } catch (error) {
+          return failure(error);
+        }
+      },
+      fileFlush: (id: number) => attempt(() => this.#file(id).flush()),
+      fileTruncate: (id: number, size: number) => attempt(() => this.#file(id).truncate(size)),
+      fileSize: (id: number) => value(() => this.#file(id).size()),
+      fileAllocated: (id: number) => value(() => this.#file(id).allocated()),
+      fileExtent: (id: number, at: number) => {
+        const file = this.#file(id);
+        if (!file.extent) return 0;
+        try {
+          const extent = file.extent(at);
+          return extent.data ? extent.bytes : -extent.bytes;
+        } catch {
+          return 0;
+        }
+      },
+      filePunch: (id: number, at: number, bytes: number) => {
+        const file = this.#file(id);
+        if (!file.punch) return 0;
+        return value(() => (file.punch!(at, bytes) ? 1 : 0));
+      },
+      fileClose: (id: number) => {
+        this.#files[id]?.close();
+        this.#files[id] = null;
+      },
+      clock: () => performance.now(),
+      corrupted: (node, text, units, offset, size, fatal) => {
+        const message = readUtf16(this.memory, text, units);
+        try {
+          this.onCorruption?.(node, message, offset, size, fatal !== 0);
+        } catch {
+          // The report is news, not part of the request: whoever takes it may fail without spoiling the request.
+        }
+      },
+    };
+  }
+}
+
+/** A string of the data plane. */
+export function readUtf16(memory: WebAssembly.Memory, address: number, units: number): string {
+  return String.fromCharCode(...new Uint16Array(memory.buffer, address, units));
+}
+
+/** The negative errno of what a file threw. */
+function failure(error: unknown): number {
+  return error instanceof FileError ? -error.errno : -Errno.EIO;
+}
+
+function attempt(action: () => void): number {
+  try {
+    action();
+    return 0;
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+function value(action: () => number): number {
+  try {
+    return action();
+  } catch (error) {
+    return failure(error);
+  }
+}

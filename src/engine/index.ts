@@ -1,0 +1,2 @@
+/** The data plane, instantiated. */
+export { createEngine, loadEngine } from './engine';

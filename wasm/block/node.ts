@@ -1,0 +1,180 @@
+/** What every node is, and the one path that requests take through the nodes: accounting, ends, fallbacks. */
+import { Err, Request, StatsRecord } from '../abi';
+import { zeros, ZERO_BYTES } from '../util/memory';
+
+/** Offsets and sizes end here: whole numbers that are exact as f64. */
+export const MAX_OFFSET: i64 = 1 << 53;
+
+/**
+ * A node. The `p...` methods are the request path that parents and the outside use; the `do...` methods are the
+ * driver, which sees only ranges that lie in the node. All answer 0 or a negative errno.
+ */
+export abstract class BlockNode {
+  handle: i32 = -1;
+  /** Bytes; drivers keep it up to date. Ask {@link size}. */
+  length: i64 = 0;
+  readOnly: bool = false;
+  /** The node that holds the data (or the image file). */
+  child: BlockNode | null = null;
+  /** What unallocated ranges read from. */
+  backing: BlockNode | null = null;
+  supportsBacking: bool = false;
+  /** Nodes that use this one. */
+  users: i32 = 0;
+  /** Zero writes are cut at multiples of this. */
+  zeroAlignment: i64 = 1;
+  private counters: usize = 0;
+
+  constructor(
+    /** A {@link Driver}. */
+    public driver: i32,
+  ) {
+    const bytes: usize = StatsRecord.COUNT * 8;
+    this.counters = heap.alloc(bytes);
+    memory.fill(this.counters, 0, bytes);
+  }
+
+  /** Adds to a counter. */
+  @inline
+  count(index: i32, by: f64): void {
+    const at = this.counters + ((<usize>index) << 3);
+    store<f64>(at, load<f64>(at) + by);
+  }
+
+  /** Address of the {@link StatsRecord} counters. */
+  stats(): usize {
+    return this.counters;
+  }
+
+  /** Frees what the node owns outside of the managed heap. */
+  release(): void {
+    heap.free(this.counters);
+    this.counters = 0;
+  }
+
+  /** The length in bytes now. */
+  size(): i64 {
+    return this.length;
+  }
+
+  /** Makes `node` the child. */
+  attach(node: BlockNode): void {
+    this.child = node;
+    node.users++;
+  }
+
+  /** Makes `node` the backing node; null: none. */
+  attachBacking(node: BlockNode | null): void {
+    const old = this.backing;
+    if (old) old.users--;
+    this.backing = node;
+    if (node) node.users++;
+  }
+
+  /** Reads; what is behind the end reads as zeros. */
+  pread(offset: i64, bytes: i32, to: usize): i32 {
+    this.count(StatsRecord.READS, 1);
+    const left = this.size() - offset;
+    if (left < bytes) {
+      const n = left > 0 ? <i32>left : 0;
+      memory.fill(to + n, 0, bytes - n);
+      bytes = n;
+    }
+    if (!bytes) return 0;
+    const r = this.doRead(offset, bytes, to);
+    if (r < 0) this.count(StatsRecord.FAILED_READS, 1);
+    else this.count(StatsRecord.READ_BYTES, <f64>bytes);
+    return r;
+  }
+
+  pwrite(offset: i64, bytes: i32, from: usize): i32 {
+    this.count(StatsRecord.WRITES, 1);
+    if (!bytes) return 0;
+    const r = this.doWrite(offset, bytes, from);
+    if (r < 0) {
+      this.count(StatsRecord.FAILED_WRITES, 1);
+    } else {
+      this.count(StatsRecord.WRITTEN_BYTES, <f64>bytes);
+      this.wrote(offset + bytes);
+    }
+    return r;
+  }
+
+  /** Makes a range read as zeros; by writing data where the driver knows no other way. */
+  pzero(offset: i64, bytes: i64, flags: i32): i32 {
+    this.count(StatsRecord.UNMAPS, 1);
+    let r = 0;
+    const end = offset + bytes;
+    const align = this.zeroAlignment;
+    while (offset < end) {
+      const inside = offset & (align - 1);
+      let n = end - offset;
+      if (inside) n = min(n, align - inside);
+      else if (n > align) n = n & ~(align - 1);
+      r = this.doZero(offset, n, flags);
+      if (r === -Err.ENOTSUP && !(flags & Request.NO_FALLBACK)) r = this.writeZeroData(offset, n);
+      if (r < 0) break;
+      offset += n;
+    }
+    if (r < 0) {
+      this.count(StatsRecord.FAILED_UNMAPS, 1);
+    } else {
+      this.count(StatsRecord.UNMAPPED_BYTES, <f64>bytes);
+      this.wrote(end);
+    }
+    return r;
+  }
+
+  pdiscard(offset: i64, bytes: i64): i32 {
+    this.count(StatsRecord.UNMAPS, 1);
+    let r = this.doDiscard(offset, bytes);
+    if (r === -Err.ENOTSUP) r = 0;
+    if (r < 0) this.count(StatsRecord.FAILED_UNMAPS, 1);
+    else this.count(StatsRecord.UNMAPPED_BYTES, <f64>bytes);
+    return r;
+  }
+
+  pflush(): i32 {
+    this.count(StatsRecord.FLUSHES, 1);
+    const r = this.doFlush();
+    if (r < 0) this.count(StatsRecord.FAILED_FLUSHES, 1);
+    return r;
+  }
+
+  private writeZeroData(offset: i64, bytes: i64): i32 {
+    const from = zeros();
+    while (bytes > 0) {
+      const n = <i32>min<i64>(bytes, ZERO_BYTES);
+      const r = this.doWrite(offset, n, from);
+      if (r < 0) return r;
+      offset += n;
+      bytes -= n;
+    }
+    return 0;
+  }
+
+  private wrote(end: i64): void {
+    const at = this.counters + StatsRecord.HIGHEST_WRITE * 8;
+    if (<f64>end > load<f64>(at)) store<f64>(at, <f64>end);
+  }
+
+  abstract doRead(offset: i64, bytes: i32, to: usize): i32;
+  abstract doWrite(offset: i64, bytes: i32, from: usize): i32;
+  /** ENOTSUP: the range is to be written as data. */
+  abstract doZero(offset: i64, bytes: i64, flags: i32): i32;
+  abstract doDiscard(offset: i64, bytes: i64): i32;
+  abstract doFlush(): i32;
+  /** @param preallocation a {@link Preallocation} */
+  abstract doTruncate(size: i64, preallocation: i32): i32;
+  /** Bits of a status for a prefix of the range; fills the found record (block/status.ts). */
+  abstract doStatus(wantZero: bool, offset: i64, bytes: i64): i32;
+  /** Bytes of storage in use. */
+  abstract doAllocated(): i64;
+  /** A change to read-only; everything is flushed already. */
+  doSetReadOnly(readOnly: bool): i32 {
+    this.readOnly = readOnly;
+    return 0;
+  }
+  /** Writes back and frees; the node is gone whatever it answers. */
+  abstract doClose(): i32;
+}

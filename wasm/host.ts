@@ -1,0 +1,34 @@
+/**
+ * The only imports from outside. `file` is the number that the host gave to an open file; offsets and sizes are whole
+ * numbers of bytes. No call lets an exception through: a failure is a negative errno.
+ */
+
+/** Reads into linear memory; answers the bytes read, fewer than asked for only at the end of the file. */
+export declare function fileRead(file: i32, to: usize, bytes: i32, at: f64): i32;
+/** Writes all bytes, growing the file if need be; answers 0. */
+export declare function fileWrite(file: i32, from: usize, bytes: i32, at: f64): i32;
+/** Brings all that was written to stable storage; answers 0. */
+export declare function fileFlush(file: i32): i32;
+/** Sets the size; answers 0. */
+export declare function fileTruncate(file: i32, size: f64): i32;
+/** The size in bytes. */
+export declare function fileSize(file: i32): f64;
+/** Bytes of storage in use. */
+export declare function fileAllocated(file: i32): f64;
+/** The kind of what starts at `at`: n > 0 bytes of data, n < 0: a hole of -n bytes, 0: cannot be told. */
+export declare function fileExtent(file: i32, at: f64): f64;
+/** Makes a hole; answers 1, or 0 if the file cannot. */
+export declare function filePunch(file: i32, at: f64, bytes: f64): i32;
+/** Gives the file back. */
+export declare function fileClose(file: i32): void;
+/** Milliseconds since some moment, with a fraction. */
+export declare function clock(): f64;
+/** An image turned out to be corrupt. The text is UTF-16, `units` code units; offset and size are -1 if unknown. */
+export declare function corrupted(
+  node: i32,
+  text: usize,
+  units: i32,
+  offset: f64,
+  size: f64,
+  fatal: i32,
+): void;

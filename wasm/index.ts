@@ -1,0 +1,206 @@
+/**
+ * The exported ABI, nothing else. Handles are small integers; offsets and sizes are f64 whole numbers; buffers are
+ * addresses in linear memory that the caller keeps alive. See abi.ts for the answers.
+ */
+import { Err, RECORD_BYTES, StatusRecord } from './abi';
+import { BlockNode } from './block/node';
+import {
+  requestDiscard,
+  requestFlush,
+  requestRead,
+  requestTruncate,
+  requestWrite,
+  requestZero,
+} from './block/request';
+import { found, foundBytes, foundDepth, foundFile, foundMap, statusAbove, statusOne } from './block/status';
+import { addNode, nodeAt, removeNode } from './block/table';
+import { FileNode } from './format/file';
+import { NullNode } from './format/null';
+import { RawNode } from './format/raw';
+import { clearError, errorText } from './util/errors';
+import { zeroRun as countZeroRun } from './util/memory';
+
+const recordBlock: usize = heap.alloc(<usize>RECORD_BYTES);
+
+/** Address of the block that records are passed in. */
+export function record(): usize {
+  return recordBlock;
+}
+
+/** Address of the text of the last failure, UTF-16; see {@link errorUnits}. */
+export function errorAddress(): usize {
+  return changetype<usize>(errorText());
+}
+
+/** Its length in code units; 0: the errno says it all. */
+export function errorUnits(): i32 {
+  return errorText().length;
+}
+
+/** Memory for requests; 0: there is none left. */
+export function alloc(bytes: i32): usize {
+  return heap.alloc(bytes);
+}
+
+export function free(pointer: usize): void {
+  heap.free(pointer);
+}
+
+/** Frees managed objects that nobody holds; only for when no other call is under way. */
+export function collect(): void {
+  __collect();
+}
+
+/** Finds the node and forgets the last failure's text. */
+function enter(handle: i32): BlockNode | null {
+  clearError();
+  return nodeAt(handle);
+}
+
+export function openFile(file: i32, readOnly: i32): i32 {
+  clearError();
+  const node = new FileNode(file, readOnly !== 0);
+  const r = node.open();
+  return r < 0 ? discardNode(node, r) : addNode(node);
+}
+
+export function openNull(size: f64, readZeroes: i32, readOnly: i32): i32 {
+  clearError();
+  return addNode(new NullNode(<i64>size, readZeroes !== 0, readOnly !== 0));
+}
+
+/** `size` < 0: up to the end of the child. */
+export function openRaw(child: i32, offset: f64, size: f64, readOnly: i32): i32 {
+  const file = enter(child);
+  if (!file) return -Err.EINVAL;
+  const node = new RawNode(file, <i64>offset, <i64>size, readOnly !== 0);
+  const r = node.open();
+  return r < 0 ? discardNode(node, r) : addNode(node);
+}
+
+/** Undoes the making of a node that did not open. */
+function discardNode(node: BlockNode, code: i32): i32 {
+  const child = node.child;
+  if (child) child.users--;
+  node.attachBacking(null);
+  node.release();
+  return code;
+}
+
+/** `backing` < 0: none. */
+export function setBacking(handle: i32, backing: i32): i32 {
+  const node = enter(handle);
+  if (!node || !node.supportsBacking) return -Err.EINVAL;
+  const below: BlockNode | null = nodeAt(backing);
+  if (backing >= 0 && !below) return -Err.EINVAL;
+  if (reaches(below, node)) return -Err.EINVAL;
+  node.attachBacking(below);
+  return 0;
+}
+
+/** Whether `node` is `from` or below it. */
+function reaches(from: BlockNode | null, node: BlockNode): bool {
+  if (!from) return false;
+  return from === node || reaches(from.backing, node) || reaches(from.child, node);
+}
+
+export function setReadOnly(handle: i32, readOnly: i32): i32 {
+  const node = enter(handle);
+  if (!node) return -Err.EINVAL;
+  if (node.readOnly === (readOnly !== 0)) return 0;
+  if (readOnly) {
+    const r = requestFlush(node);
+    if (r < 0) return r;
+  }
+  return node.doSetReadOnly(readOnly !== 0);
+}
+
+/** EBUSY: another node uses it. Else it is gone, whatever the answer is. */
+export function close(handle: i32): i32 {
+  const node = enter(handle);
+  if (!node) return -Err.EINVAL;
+  if (node.users) return -Err.EBUSY;
+  const r = node.doClose();
+  removeNode(node);
+  found(0, 0, null);
+  return discardNode(node, r);
+}
+
+export function length(handle: i32): f64 {
+  const node = enter(handle);
+  return node ? <f64>node.size() : -(<f64>Err.EINVAL);
+}
+
+export function allocated(handle: i32): f64 {
+  const node = enter(handle);
+  return node ? <f64>node.doAllocated() : -(<f64>Err.EINVAL);
+}
+
+export function read(handle: i32, offset: f64, bytes: i32, to: usize): i32 {
+  const node = enter(handle);
+  return node ? requestRead(node, offset, bytes, to) : -Err.EINVAL;
+}
+
+export function write(handle: i32, offset: f64, bytes: i32, from: usize, flags: i32): i32 {
+  const node = enter(handle);
+  return node ? requestWrite(node, offset, bytes, from, flags) : -Err.EINVAL;
+}
+
+export function writeZeroes(handle: i32, offset: f64, bytes: f64, flags: i32): i32 {
+  const node = enter(handle);
+  return node ? requestZero(node, offset, bytes, flags) : -Err.EINVAL;
+}
+
+export function discard(handle: i32, offset: f64, bytes: f64): i32 {
+  const node = enter(handle);
+  return node ? requestDiscard(node, offset, bytes) : -Err.EINVAL;
+}
+
+export function flush(handle: i32): i32 {
+  const node = enter(handle);
+  return node ? requestFlush(node) : -Err.EINVAL;
+}
+
+export function truncate(handle: i32, size: f64, preallocation: i32): i32 {
+  const node = enter(handle);
+  return node ? requestTruncate(node, size, preallocation) : -Err.EINVAL;
+}
+
+/** Fills the record (StatusRecord). */
+export function blockStatus(handle: i32, offset: f64, bytes: f64): i32 {
+  const node = enter(handle);
+  if (!node || !(offset >= 0) || !(bytes >= 0)) return -Err.EINVAL;
+  return answerStatus(statusOne(node, true, <i64>offset, <i64>bytes), 1);
+}
+
+/** Fills the record (StatusRecord). `base` < 0: the whole chain. */
+export function blockStatusAbove(handle: i32, base: i32, offset: f64, bytes: f64): i32 {
+  const node = enter(handle);
+  if (!node || !(offset >= 0) || !(bytes >= 0)) return -Err.EINVAL;
+  const end: BlockNode | null = nodeAt(base);
+  if (base >= 0 && !end) return -Err.EINVAL;
+  const flags = statusAbove(node, end, true, <i64>offset, <i64>bytes);
+  return answerStatus(flags, foundDepth);
+}
+
+function answerStatus(flags: i32, depth: i32): i32 {
+  if (flags < 0) return flags;
+  const file = foundFile;
+  store<i32>(recordBlock + StatusRecord.FLAGS, flags);
+  store<i32>(recordBlock + StatusRecord.FILE, file ? file.handle : -1);
+  store<i32>(recordBlock + StatusRecord.DEPTH, depth);
+  store<f64>(recordBlock + StatusRecord.BYTES, <f64>foundBytes);
+  store<f64>(recordBlock + StatusRecord.MAP, <f64>foundMap);
+  return 0;
+}
+
+/** See util/memory.ts. */
+export function zeroRun(at: usize, bytes: i32): i32 {
+  return countZeroRun(at, bytes);
+}
+
+/** Address of the node's counters (StatsRecord). */
+export function stats(handle: i32): i32 {
+  const node = enter(handle);
+  return node ? <i32>node.stats() : -Err.EINVAL;
+}
