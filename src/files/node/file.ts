@@ -40,7 +40,7 @@ export class NodeFile implements BlockFile {
         done += count;
       }
     } catch (error) {
-      throw fileError(error);
+      throw this.failure(error);
     }
     return done;
   }
@@ -55,7 +55,7 @@ export class NodeFile implements BlockFile {
         done += count;
       }
     } catch (error) {
-      throw fileError(error);
+      throw this.failure(error);
     }
   }
 
@@ -63,7 +63,7 @@ export class NodeFile implements BlockFile {
     try {
       fdatasyncSync(this.fd);
     } catch (error) {
-      throw fileError(error);
+      throw this.failure(error);
     }
   }
 
@@ -72,7 +72,7 @@ export class NodeFile implements BlockFile {
     try {
       ftruncateSync(this.fd, size);
     } catch (error) {
-      throw fileError(error);
+      throw this.failure(error);
     }
   }
 
@@ -80,7 +80,7 @@ export class NodeFile implements BlockFile {
     try {
       return fstatSync(this.fd).size;
     } catch (error) {
-      throw fileError(error);
+      throw this.failure(error);
     }
   }
 
@@ -88,7 +88,7 @@ export class NodeFile implements BlockFile {
     try {
       return fstatSync(this.fd).blocks * 512;
     } catch (error) {
-      throw fileError(error);
+      throw this.failure(error);
     }
   }
 
@@ -103,7 +103,7 @@ export class NodeFile implements BlockFile {
       if (blocks * 512 >= size) return { data: true, bytes: size - at };
       return this.scan(at, Math.min(size, at + SCAN_MAX));
     } catch (error) {
-      throw fileError(error);
+      throw this.failure(error);
     }
   }
 
@@ -123,6 +123,11 @@ export class NodeFile implements BlockFile {
       at += count;
     }
     return { data: data ?? false, bytes: end - from };
+  }
+
+  /** A descriptor of -1 is refused by Node itself, with an error of its own. */
+  private failure(error: unknown): FileError {
+    return this.fd < 0 ? new FileError(Errno.EBADF) : fileError(error);
   }
 
   close(): void {
