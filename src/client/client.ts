@@ -1,0 +1,170 @@
+/** The daemon in a worker, as a program uses it: typed commands, replies as values, events as a stream. */
+import { proxy, releaseProxy, wrap, type Endpoint, type Remote } from 'comlink';
+import type { Commands, Empty, Events } from '../qapi/types.generated';
+import { EventStream, type EventFilter, type QmpEvent } from './events';
+import type {
+  FileEntry,
+  FileResult,
+  QmpReply,
+  RawEvent,
+  ShellIo,
+  StartInfo,
+  StorageUsage,
+  Ticket,
+  WorkerApi,
+} from './protocol';
+
+/** Commands that can be given without arguments: those with none, or with optional ones only. */
+export type BareCommand = {
+  [K in keyof Commands]: Partial<Commands[K]['arguments']> extends Commands[K]['arguments'] ? K : never;
+}[keyof Commands];
+
+/** Options of work that takes time. */
+export interface TaskOptions {
+  /** Stops the work; what was begun is taken back. */
+  signal?: AbortSignal;
+  /** Bytes done and in all (0: not known). */
+  progress?(done: number, total: number): void;
+}
+
+/** Connects to a worker (or a message port) that runs `src/worker`. The worker starts by itself. */
+export function connect(endpoint: Worker | MessagePort | Endpoint): Client {
+  return new Client(wrap<WorkerApi>(endpoint));
+}
+
+/** A connection to the daemon. */
+export class Client {
+  private tickets = 0;
+  private readonly streams = new Set<EventStream>();
+  private readonly textListeners = new Set<(event: string) => void>();
+  private subscription: Promise<Ticket> | null = null;
+  private starting: Promise<StartInfo> | null = null;
+
+  constructor(private readonly worker: Remote<WorkerApi>) {}
+
+  /** Resolves when the daemon takes commands; rejects if it cannot run here. */
+  start(): Promise<StartInfo> {
+    return (this.starting ??= this.worker.start());
+  }
+
+  /** Runs a QMP command. A command that fails answers `{error}`; it does not throw. */
+  execute<K extends BareCommand>(
+    command: K,
+    args?: Commands[K]['arguments'],
+  ): Promise<QmpReply<Commands[K]['return']>>;
+  execute<K extends keyof Commands>(
+    command: K,
+    args: Commands[K]['arguments'],
+  ): Promise<QmpReply<Commands[K]['return']>>;
+  execute<K extends keyof Commands>(
+    command: K,
+    args?: Commands[K]['arguments'] | Empty,
+  ): Promise<QmpReply<Commands[K]['return']>> {
+    // The daemon has validated the arguments and made the reply by the same schema that the types come from.
+    return this.worker.execute(command, args) as Promise<QmpReply<Commands[K]['return']>>;
+  }
+
+  /** Sends text as a QMP client would; answers the replies as JSON texts, one for each request. */
+  qmp(text: string): Promise<string[]> {
+    return this.worker.qmp(text);
+  }
+
+  /** Events from now on: `for await (const event of client.events({ names: ['JOB_STATUS_CHANGE'] }))`. */
+  events<Name extends keyof Events = keyof Events>(filter: EventFilter<Name> = {}): EventStream<Name> {
+    const stream = new EventStream<Name>(filter, () => {
+      this.streams.delete(stream as unknown as EventStream);
+      this.unsubscribeIfUnused();
+    });
+    this.streams.add(stream as unknown as EventStream);
+    this.subscribe();
+    return stream;
+  }
+
+  /** Calls back with each event as JSON text; answers a function that ends it. */
+  onEventText(listener: (event: string) => void): () => void {
+    this.textListeners.add(listener);
+    this.subscribe();
+    return () => {
+      this.textListeners.delete(listener);
+      this.unsubscribeIfUnused();
+    };
+  }
+
+  /** Runs a line of the shell (`ls -l`, `qemu-img info a.qcow2`); resolves to its exit code. */
+  async runShell(line: string, io: ShellIo, signal?: AbortSignal): Promise<number> {
+    return this.withTicket(signal, (ticket) => this.worker.runShell(ticket, line, proxy(io)));
+  }
+
+  /** Entries of a directory of the sandbox; without a path its root. */
+  list(directory = ''): Promise<FileResult<FileEntry[]>> {
+    return this.worker.list(directory);
+  }
+
+  /** Copies a local file into the sandbox. */
+  importFile(file: File, options: TaskOptions = {}): Promise<FileResult<string>> {
+    const progress = proxy((done: number, total: number) => options.progress?.(done, total));
+    return this.withTicket(
+      options.signal,
+      async (ticket) => await this.worker.importFile(ticket, file, progress),
+    );
+  }
+
+  /** Makes a local file readable where it is; nothing is copied. */
+  openLocal(file: File): Promise<FileResult<string>> {
+    return this.worker.openLocal(file);
+  }
+
+  /** The content of a file, for a download. */
+  exportFile(path: string): Promise<FileResult<File>> {
+    return this.worker.exportFile(path);
+  }
+
+  /** Removes a file or an empty directory. */
+  remove(path: string): Promise<FileResult<null>> {
+    return this.worker.remove(path);
+  }
+
+  usage(): Promise<StorageUsage> {
+    return this.worker.usage();
+  }
+
+  /** Ends all streams and lets go of the port. The worker goes on; terminate it if it is not needed. */
+  dispose(): void {
+    for (const stream of [...this.streams]) stream.dispose();
+    this.textListeners.clear();
+    this.unsubscribeIfUnused();
+    this.worker[releaseProxy]();
+  }
+
+  private async withTicket<T>(
+    signal: AbortSignal | undefined,
+    work: (ticket: Ticket) => Promise<T>,
+  ): Promise<T> {
+    const ticket = ++this.tickets;
+    const interrupt = (): void => void this.worker.interrupt(ticket);
+    if (signal?.aborted) interrupt();
+    signal?.addEventListener('abort', interrupt, { once: true });
+    try {
+      return await work(ticket);
+    } finally {
+      signal?.removeEventListener('abort', interrupt);
+    }
+  }
+
+  private subscribe(): void {
+    this.subscription ??= this.worker.subscribe(
+      proxy((text: string) => {
+        for (const listener of this.textListeners) listener(text);
+        const event = JSON.parse(text) as RawEvent;
+        for (const stream of this.streams) stream.push(event as QmpEvent);
+      }),
+    );
+  }
+
+  private unsubscribeIfUnused(): void {
+    if (this.streams.size > 0 || this.textListeners.size > 0 || !this.subscription) return;
+    const subscription = this.subscription;
+    this.subscription = null;
+    void subscription.then((ticket) => this.worker.unsubscribe(ticket));
+  }
+}

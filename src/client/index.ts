@@ -1,0 +1,14 @@
+/** The public interface: a typed client for the storage daemon that runs in a worker. */
+export { connect, Client, type BareCommand, type TaskOptions } from './client';
+export { EventStream, type EventFilter, type QmpEvent } from './events';
+export type {
+  FileEntry,
+  FileResult,
+  QmpError,
+  QmpReply,
+  ShellCommandInfo,
+  ShellIo,
+  StartInfo,
+  StorageUsage,
+} from './protocol';
+export type { Commands, Events } from '../qapi/types.generated';

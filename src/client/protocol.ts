@@ -1,0 +1,120 @@
+/**
+ * What the worker answers to: plain data and functions that cross a message port by comlink.
+ *
+ * `src/worker` implements {@link WorkerApi}; programs use `Client`, which types and wraps it.
+ */
+
+/** An error of QMP. It is a value: no call of this interface throws because a command failed. */
+export interface QmpError {
+  class: 'GenericError' | 'CommandNotFound' | 'DeviceNotActive' | 'DeviceNotFound' | 'KVMMissingCap';
+  desc: string;
+}
+
+/** What a command answers. */
+export type QmpReply<T> = { return: T; error?: never } | { error: QmpError; return?: never };
+
+/** An event as it crosses the port. */
+export interface RawEvent {
+  event: string;
+  data?: unknown;
+  timestamp: { seconds: number; microseconds: number };
+}
+
+/** A command of the shell: what help and completion need. */
+export interface ShellCommandInfo {
+  name: string;
+  /** One line on what it does. */
+  summary: string;
+  /** The words behind the name, e.g. `[-l] [FILE]...`. */
+  usage: string;
+  /** What its words are: file names, nothing, or a command to be helped with. */
+  arguments: 'files' | 'none' | 'command';
+  /** First words that it knows (`create`, `info`, ...). */
+  subcommands?: readonly string[];
+}
+
+/** A file or directory of the sandbox. */
+export interface FileEntry {
+  name: string;
+  kind: 'file' | 'directory';
+  /** Bytes. */
+  size: number;
+  /** Milliseconds since the epoch, where it is known. */
+  modified?: number;
+  /** A local file opened in place: it can only be read, and is gone when the page closes. */
+  local: boolean;
+}
+
+/** Storage of the origin, in bytes, as the browser estimates it. */
+export interface StorageUsage {
+  used: number;
+  quota: number;
+  /** Whether the browser keeps it when space runs short. */
+  persistent: boolean;
+}
+
+/** What is known once the daemon runs. */
+export interface StartInfo {
+  /** Version of this program. */
+  version: string;
+  /** The version of QEMU whose interface it has. */
+  qemu: string;
+  shell: ShellCommandInfo[];
+  /** False: this browser (a private window, a sandboxed frame) keeps no files; they live in memory until the page closes. */
+  storage: boolean;
+}
+
+/** Where the output of a command of the shell goes. Functions are called over the port, in order. */
+export interface ShellIo {
+  stdout(text: string): void;
+  stderr(text: string): void;
+  /** How far long work is, in units of its own (bytes where `unit` says so); `total` 0: not known. */
+  progress(done: number, total: number): void;
+  /** A line of input for a tool that asks; null at the end of input. */
+  readLine(): Promise<string | null>;
+}
+
+/** A failure of an operation on files, as a value. */
+export type FileResult<T> = { value: T } | { failure: string };
+
+/** A subscription or a running command, to be named in a later call. */
+export type Ticket = number;
+
+/** The interface of the worker. */
+export interface WorkerApi {
+  /** Resolves when commands can be given; rejects if the worker cannot work at all. */
+  start(): Promise<StartInfo>;
+  /** One QMP command with its arguments as data. */
+  execute(command: string, args: object | undefined): Promise<QmpReply<unknown>>;
+  /**
+   * Text as a QMP client would send it, on a monitor of its own: the replies as text, in order, one for each request
+   * (also for text that is no request).
+   */
+  qmp(text: string): Promise<string[]>;
+  /** Calls `listener` with each event as JSON text, from now on. */
+  subscribe(listener: (event: string) => void): Promise<Ticket>;
+  unsubscribe(ticket: Ticket): Promise<void>;
+  /**
+   * Runs a line of the shell; resolves to its exit code.
+   *
+   * @param ticket chosen by the caller, for {@link interrupt}.
+   */
+  runShell(ticket: Ticket, line: string, io: ShellIo): Promise<number>;
+  /** Ctrl-C for a running command of the shell or of files; does nothing if it has ended. */
+  interrupt(ticket: Ticket): Promise<void>;
+  /** Entries of a directory; empty path: the root. */
+  list(directory: string): Promise<FileResult<FileEntry[]>>;
+  /** Copies a local file into the sandbox. The progress is in bytes. Answers the name it got. */
+  importFile(
+    ticket: Ticket,
+    file: File,
+    progress: (done: number, total: number) => void,
+  ): Promise<FileResult<string>>;
+  /** Makes a local file readable in place, without copying it. Answers the name it got. */
+  openLocal(file: File): Promise<FileResult<string>>;
+  /** The content of a file, to be saved by the page. It is not read into memory. */
+  exportFile(path: string): Promise<FileResult<File>>;
+  /** Removes a file or an empty directory, or lets go of a local file. */
+  remove(path: string): Promise<FileResult<null>>;
+  usage(): Promise<StorageUsage>;
+}
