@@ -16,6 +16,11 @@ export interface ToolContext {
   signal: AbortSignal;
   /** Lets the page, events and other work run; called after about 10 ms of work at the latest. */
   turn(): Promise<void>;
+  /**
+   * How far long work is, for a console that shows it: `done` of `total`, in bytes or any other unit; `total` 0: not
+   * known. Besides what the tool itself prints.
+   */
+  progress?(done: number, total: number): void;
 }
 
 /** A tool: takes the words after its name, answers the exit code of the real one. */
