@@ -17,6 +17,8 @@ export class Host {
   /** Set as soon as the instance exists. */
   memory!: WebAssembly.Memory;
   onCorruption: CorruptionReport | null = null;
+  /** What {@link view} answered last. */
+  #view = new Uint8Array(0);
 
   /** Gives a file its number. */
   add(file: BlockFile): number {
@@ -37,6 +39,16 @@ export class Host {
     return file;
   }
 
+  /**
+   * A piece of linear memory. Requests often come with the buffer of the one before, and making a view costs a tenth of
+   * a small read, so the last one is kept. Its length is 0 once the memory has grown.
+   */
+  view(at: number, bytes: number): Uint8Array {
+    const last = this.#view;
+    if (last.length === bytes && last.byteOffset === at && bytes > 0) return last;
+    return (this.#view = new Uint8Array(this.memory.buffer, at, bytes));
+  }
+
   /** Closes every file; for when the instance is dead. */
   closeAll(): void {
     for (const file of this.#files) file?.close();
@@ -48,14 +60,14 @@ export class Host {
     return {
       fileRead: (id: number, to: number, bytes: number, at: number) => {
         try {
-          return this.#file(id).read(new Uint8Array(this.memory.buffer, to, bytes), at);
+          return this.#file(id).read(this.view(to, bytes), at);
         } catch (error) {
           return failure(error);
         }
       },
       fileWrite: (id: number, from: number, bytes: number, at: number) => {
         try {
-          this.#file(id).write(new Uint8Array(this.memory.buffer, from, bytes), at);
+          this.#file(id).write(this.view(from, bytes), at);
           return 0;
         } catch (error) {
           return failure(error);
