@@ -41,6 +41,12 @@ export abstract class BlockNode {
     store<f64>(at, load<f64>(at) + by);
   }
 
+  /** What a counter stands at. */
+  @inline
+  counted(index: i32): f64 {
+    return load<f64>(this.counters + ((<usize>index) << 3));
+  }
+
   /** Address of the {@link StatsRecord} counters. */
   stats(): usize {
     return this.counters;
