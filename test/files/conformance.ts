@@ -24,8 +24,8 @@ export interface Backend {
 export interface Fixture {
   store: FileStore;
   /** Puts a file there by other means than the store's open(). */
-  make(path: string, bytes: Uint8Array): Promise<void>;
-  dispose?(): Promise<void>;
+  make: (path: string, bytes: Uint8Array) => Promise<void>;
+  dispose?: () => Promise<void>;
 }
 
 /** A named case, ready to run. */

@@ -13,7 +13,11 @@ import { NodeStore } from '../../src/files/node/store';
 import { SharedLocks } from '../../src/files/shared-locks';
 import type { NoticeBoard } from '../../src/files/shared-locks';
 
-const { CONSISTENT_READ, WRITE, WRITE_UNCHANGED, RESIZE, ALL } = Permission;
+const CONSISTENT_READ = Permission.CONSISTENT_READ as number;
+const WRITE = Permission.WRITE as number;
+const WRITE_UNCHANGED = Permission.WRITE_UNCHANGED as number;
+const RESIZE = Permission.RESIZE as number;
+const ALL = Permission.ALL as number;
 /** What a qcow2 node claims on its file, read-write and read-only. */
 const WRITER: Claim = { used: CONSISTENT_READ | WRITE | RESIZE, shared: CONSISTENT_READ | WRITE_UNCHANGED };
 const READER: Claim = { used: CONSISTENT_READ, shared: CONSISTENT_READ | WRITE_UNCHANGED };
@@ -161,7 +165,7 @@ describe('SharedLocks, in several realms', () => {
     let full = false;
     const board = memoryBoard();
     const tight: NoticeBoard = {
-      names: board.names,
+      names: () => board.names(),
       put: async (name) => {
         if (full) throw new Error('no room');
         return board.put(name);
@@ -203,7 +207,7 @@ describe('what the system shows', () => {
     ].join('\n');
     const claims = parseLocks(table, 0xfe00n, 2162834n);
     expect(claims.reduce((used, claim) => used | claim.used, 0)).toBe(WRITER.used);
-    expect(claims.reduce((shared, claim) => shared & claim.shared, ALL as number)).toBe(WRITER.shared);
+    expect(claims.reduce((shared, claim) => shared & claim.shared, ALL)).toBe(WRITER.shared);
     expect(parseLocks(table, 0xfe01n, 2162834n)).toEqual([{ used: ALL, shared: 0 }]);
     // Major 0x103, minor 0x12345, put together as the C library's makedev() does.
     expect(parseLocks(table, 0x12310345n, 77n)).toEqual([{ used: ALL, shared: 0 }]);
