@@ -1,0 +1,36 @@
+/** The chapter on the block core: nodes made, changed, described and removed. */
+import { createJob } from '../jobs/create';
+import type { Handlers } from './registry';
+
+export const blockCore: Handlers = {
+  'blockdev-add': async (options, { graph }) => {
+    await graph.blockdevAdd(options);
+    return {};
+  },
+
+  'blockdev-del': async (args, { graph }) => {
+    await graph.blockdevDel(args['node-name']);
+    return {};
+  },
+
+  'blockdev-create': (args, { graph, jobs }) => {
+    graph.checkCreatable(args.options.driver);
+    jobs
+      .create(args['job-id'], createJob(graph, args.options), { autoFinalize: true, autoDismiss: false })
+      .start();
+    return {};
+  },
+
+  block_resize: async (args, { graph }) => {
+    await graph.blockResize({ device: args.device, nodeName: args['node-name'], size: args.size });
+    return {};
+  },
+
+  'query-named-block-nodes': (args, { graph }) => graph.namedBlockNodes(args.flat ?? false),
+
+  // Both list the devices of a machine, and a storage daemon has none; nodes are listed when they are asked for.
+  'query-block': () => [],
+  'query-blockstats': (args, { graph }) => (args['query-nodes'] ? graph.blockStats() : []),
+
+  'x-debug-query-block-graph': (_args, { graph }) => graph.debugGraph(),
+};

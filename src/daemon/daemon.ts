@@ -1,0 +1,124 @@
+/** The daemon: one graph, its jobs, and the commands and events that monitors and programs see. */
+import type { EngineEvent } from '../engine/contract';
+import { BlockGraph } from '../graph/index';
+import {
+  findEvent,
+  orderOutput,
+  QmpError,
+  type EventName,
+  type Events,
+  type QmpErrorClass,
+  type QmpValue,
+} from '../qapi/index';
+import type { CommandContext } from './commands/registry';
+import { dispatch } from './dispatcher';
+import type { DaemonEnvironment } from './environment';
+import { JobTable } from './jobs/table';
+import { Monitor, type MonitorOptions } from './monitor';
+
+/** What a command answers: a value, never an exception. */
+export type QmpReply =
+  { return: QmpValue; error?: never } | { error: { class: QmpErrorClass; desc: string }; return?: never };
+
+/** An event, with the wall clock of the moment when it happened. */
+export interface QmpEvent {
+  timestamp: { seconds: number; microseconds: number };
+  event: EventName;
+  data?: QmpValue;
+}
+
+export class Daemon {
+  readonly graph: BlockGraph;
+  private readonly jobs: JobTable;
+  private readonly listeners = new Set<(event: QmpEvent) => void>();
+  private readonly context: CommandContext;
+  /** Commands run one at a time, whichever monitor they come from; this is the end of the line. */
+  private line: Promise<unknown> = Promise.resolve();
+  private ended: Promise<void> | null = null;
+
+  constructor(readonly environment: DaemonEnvironment) {
+    this.graph = new BlockGraph(environment);
+    this.jobs = new JobTable({
+      statusChanged: (job) => this.emit('JOB_STATUS_CHANGE', { id: job.id, status: job.status }),
+      turn: () => environment.turn(),
+    });
+    this.context = { environment, graph: this.graph, jobs: this.jobs, quit: () => this.end() };
+    environment.engine.onEvent = (event) => this.engineEvent(event);
+  }
+
+  /** Does a command. Commands are done in the order in which they were given. */
+  async execute(name: string, args?: QmpValue): Promise<QmpReply> {
+    const turn = this.line.then(() => this.answer(name, args));
+    this.line = turn;
+    return turn;
+  }
+
+  private async answer(name: string, args: QmpValue | undefined): Promise<QmpReply> {
+    if (this.ended) return { error: new QmpError('The daemon has ended').toReply() };
+    try {
+      return { return: await dispatch(name, args, this.context) };
+    } catch (error) {
+      // What is no refusal is an error of this program: the client is told, and the daemon goes on.
+      const refusal =
+        error instanceof QmpError
+          ? error
+          : new QmpError(`Internal error: ${error instanceof Error ? error.message : String(error)}`);
+      return { error: refusal.toReply() };
+    }
+  }
+
+  /** Calls the listener with each event from now on; the result ends that. */
+  subscribe(listener: (event: QmpEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** A monitor that speaks the text protocol. It writes its greeting at once. */
+  openMonitor(options: MonitorOptions): Monitor {
+    return new Monitor(this, options);
+  }
+
+  /** Ends all jobs and closes all nodes; a failure to write something back is thrown after all is closed. */
+  end(): Promise<void> {
+    this.ended ??= this.close();
+    return this.ended;
+  }
+
+  private async close(): Promise<void> {
+    try {
+      await this.jobs.shutDown();
+      await this.graph.close();
+    } finally {
+      // The reply of the command that brought this about goes first.
+      setTimeout(() => this.environment.exit(), 0);
+    }
+  }
+
+  /** Sends an event to everybody who listens. */
+  private emit<N extends EventName>(event: N, data: Events[N]): void {
+    const definition = findEvent(event);
+    if (!definition) throw new TypeError(`no event '${event}' in the schema`);
+    const now = this.environment.now();
+    const seconds = Math.floor(now / 1000);
+    const message: QmpEvent = {
+      timestamp: { seconds, microseconds: Math.floor((now - seconds * 1000) * 1000) },
+      event,
+      data: orderOutput(definition.data, data),
+    };
+    for (const listener of [...this.listeners]) listener(message);
+  }
+
+  private engineEvent(event: EngineEvent): void {
+    // The engine may serve other graphs too: their nodes are not this daemon's.
+    const node = this.graph.nodes().find((candidate) => candidate.handle === event.node);
+    if (!node) return;
+    this.emit('BLOCK_IMAGE_CORRUPTED', {
+      device: '',
+      'node-name': node.name,
+      msg: event.message,
+      ...(event.offset >= 0 && { offset: event.offset }),
+      ...(event.size >= 0 && { size: event.size }),
+      fatal: event.fatal,
+    });
+  }
+}

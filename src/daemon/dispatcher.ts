@@ -1,0 +1,47 @@
+/** From the name of a command and its arguments to its handler and the reply. */
+import {
+  findCommand,
+  orderOutput,
+  QmpError,
+  visitArguments,
+  type QmpValue,
+  type CommandName,
+} from '../qapi/index';
+import { blockCore } from './commands/block-core';
+import { control } from './commands/control';
+import { jobs } from './commands/jobs';
+import type { CommandContext, Handlers } from './commands/registry';
+
+const HANDLERS: Handlers = { ...control, ...blockCore, ...jobs };
+
+/** Whether a text is the name of a command of the schema. */
+export function isCommand(name: string): name is CommandName {
+  return findCommand(name) !== undefined;
+}
+
+/**
+ * Does one command; its reply's `return` member, with members in the order of the schema. Throws {@link QmpError} for
+ * what is refused: an unknown command, wrong arguments, and what the command itself refuses.
+ */
+export async function dispatch(
+  name: string,
+  args: QmpValue | undefined,
+  context: CommandContext,
+): Promise<QmpValue> {
+  const definition = findCommand(name);
+  if (!definition || !isCommand(name))
+    throw new QmpError(`The command ${name} has not been found`, 'CommandNotFound');
+  return orderOutput(definition.returns, await run(name, args, context));
+}
+
+async function run<N extends CommandName>(
+  name: N,
+  args: QmpValue | undefined,
+  context: CommandContext,
+): Promise<unknown> {
+  const visited = visitArguments(name, args ?? {});
+  const handler = HANDLERS[name];
+  if (!handler)
+    throw new QmpError(`The command ${name} is not available yet in qsd-web ${context.environment.version}`);
+  return handler(visited, context);
+}

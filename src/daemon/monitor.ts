@@ -1,0 +1,157 @@
+/** A monitor: the text protocol of QMP for one client after the other. */
+import {
+  dictOrder,
+  isObject,
+  JsonParser,
+  QmpError,
+  toJson,
+  visitArguments,
+  type QmpObject,
+  type QmpValue,
+} from '../qapi/index';
+import { versionInfo } from './commands/control';
+import type { Daemon, QmpReply } from './daemon';
+import { isCommand } from './dispatcher';
+
+export interface MonitorOptions {
+  /** Takes what the client is to get: whole messages, each with CR LF at its end. */
+  write(text: string): void;
+  /** Replies and events are indented by four blanks. */
+  pretty?: boolean;
+}
+
+/** A request that passed the checks of its form. */
+interface Request {
+  command: string;
+  args: QmpValue | undefined;
+  outOfBand: boolean;
+}
+
+/** With out-of-band execution, so many requests may wait before reading stops. */
+const QUEUE_LENGTH = 8;
+
+export class Monitor {
+  private readonly parser: JsonParser;
+  private readonly unsubscribe: () => void;
+  private negotiated = false;
+  private outOfBand = false;
+  private closed = false;
+  /** What has been read and not been answered yet. */
+  private readonly waiting: (() => Promise<void>)[] = [];
+  private working = false;
+  private readonly drained: (() => void)[] = [];
+
+  constructor(
+    private readonly daemon: Daemon,
+    private readonly options: MonitorOptions,
+  ) {
+    this.parser = new JsonParser((result) => {
+      if ('value' in result) this.request(result.value);
+      else this.enqueue(async () => this.reply(undefined, { error: result.error.toReply() }));
+    });
+    this.unsubscribe = daemon.subscribe((event) => {
+      if (this.negotiated) this.send(event as unknown as QmpObject);
+    });
+    this.send({ QMP: { version: versionInfo(daemon.environment), capabilities: ['oob'] } });
+  }
+
+  /**
+   * Takes text from the client, cut anywhere. Resolves when more may come: while a request is being done (with
+   * out-of-band execution: while eight are waiting) the rest has to wait.
+   */
+  async receive(chunk: string | Uint8Array): Promise<void> {
+    this.parser.feed(chunk);
+    while (!this.closed && this.waiting.length >= (this.outOfBand ? QUEUE_LENGTH : 1)) {
+      await new Promise<void>((resolve) => this.drained.push(resolve));
+    }
+  }
+
+  /** The client has gone: nothing more is written. What it asked for is still done. */
+  close(): void {
+    this.closed = true;
+    this.unsubscribe();
+    for (const resolve of this.drained.splice(0)) resolve();
+  }
+
+  private send(message: QmpObject): void {
+    if (!this.closed) this.options.write(`${toJson(message, { pretty: this.options.pretty ?? false })}\r\n`);
+  }
+
+  private reply(id: QmpValue | undefined, reply: QmpReply): void {
+    const message: QmpObject = reply.error ? { error: { ...reply.error } } : { return: reply.return };
+    if (id !== undefined) message.id = id;
+    this.send(message);
+  }
+
+  private enqueue(task: () => Promise<void>): void {
+    this.waiting.push(task);
+    if (!this.working) void this.work();
+  }
+
+  private async work(): Promise<void> {
+    this.working = true;
+    for (let task = this.waiting[0]; task; task = this.waiting[0]) {
+      await task();
+      this.waiting.shift();
+      for (const resolve of this.drained.splice(0)) resolve();
+    }
+    this.working = false;
+  }
+
+  private request(value: QmpValue): void {
+    const id = isObject(value) ? value.id : undefined;
+    const task = async (): Promise<void> => this.reply(id, await this.answer(value));
+    // Out-of-band requests overtake those that wait.
+    if (isObject(value) && 'exec-oob' in value && !('execute' in value)) void task();
+    else this.enqueue(task);
+  }
+
+  private async answer(value: QmpValue): Promise<QmpReply> {
+    try {
+      const { command, args, outOfBand } = this.check(value);
+      if (!this.negotiated || command === 'qmp_capabilities') return this.negotiate(command, args, outOfBand);
+      if (outOfBand && isCommand(command)) throw new QmpError(`The command ${command} does not support OOB`);
+      return await this.daemon.execute(command, args);
+    } catch (error) {
+      if (error instanceof QmpError) return { error: error.toReply() };
+      throw error;
+    }
+  }
+
+  /** The form of a request; members are looked at in the order of QEMU's dictionaries. */
+  private check(value: QmpValue): Request {
+    if (!isObject(value)) throw new QmpError('QMP input must be a JSON object');
+    let command: string | undefined;
+    let commandKey = '';
+    let args: QmpValue | undefined;
+    for (const key of dictOrder(Object.keys(value))) {
+      const member = value[key];
+      if (key === 'execute' || (key === 'exec-oob' && this.outOfBand)) {
+        if (command !== undefined)
+          throw new QmpError(`QMP input member '${key}' clashes with '${commandKey}'`);
+        if (typeof member !== 'string') throw new QmpError(`QMP input member '${key}' must be a string`);
+        command = member;
+        commandKey = key;
+      } else if (key === 'arguments') {
+        if (!isObject(member)) throw new QmpError("QMP input member 'arguments' must be an object");
+        args = member;
+      } else if (key !== 'id') {
+        throw new QmpError(`QMP input member '${key}' is unexpected`);
+      }
+    }
+    if (command === undefined) throw new QmpError("QMP input lacks member 'execute'");
+    return { command, args, outOfBand: commandKey === 'exec-oob' };
+  }
+
+  private negotiate(command: string, args: QmpValue | undefined, outOfBand: boolean): QmpReply {
+    if (this.negotiated)
+      throw new QmpError('Capabilities negotiation is already complete, command ignored', 'CommandNotFound');
+    if (command !== 'qmp_capabilities')
+      throw new QmpError("Expecting capabilities negotiation with 'qmp_capabilities'", 'CommandNotFound');
+    if (outOfBand) throw new QmpError(`The command ${command} does not support OOB`);
+    const { enable } = visitArguments('qmp_capabilities', args ?? {});
+    this.outOfBand = enable?.includes('oob') ?? false;
+    this.negotiated = true;
+    return { return: {} };
+  }
+}
