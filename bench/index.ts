@@ -2,25 +2,31 @@
  * `npm run bench`: measures this build and prints a table. Each figure with a target says whether it meets it; none fails
  * the run, for timings depend on the machine.
  */
-import { withChromium } from './browser/chromium';
+import { startBrowser } from '../test/browser/browser';
 import { opfsLines } from './browser/opfs';
 import { pageStartLine } from './browser/page-start';
-import { makeImages } from './images';
+import { type Images, makeImages } from './images';
 import { inflateLines } from './node/inflate';
 import { nodeReadLines } from './node/reads';
 import { sizeLine } from './node/size';
 import { type Line, machine, table } from './report';
 
-const lines: Line[] = [];
-let browser = '';
+/** What a browser is needed for, and the browser's version. */
+async function browserLines(images: Images): Promise<[Line[], string]> {
+  const browser = await startBrowser();
+  try {
+    const lines = [...(await opfsLines(browser, images)), await pageStartLine(browser.context)];
+    return [lines, `Chromium ${browser.context.browser()?.version() ?? 'of unknown version'}`];
+  } finally {
+    await browser.close();
+  }
+}
+
 const images = makeImages();
 try {
-  await withChromium(async (context) => {
-    browser = `Chromium ${context.browser()?.version() ?? ''}`.trim();
-    lines.push(...(await opfsLines(context, images)), await pageStartLine(context));
-  });
+  const [lines, version] = await browserLines(images);
   lines.push(sizeLine(), ...(await inflateLines()), ...(await nodeReadLines(images)));
+  console.log(`${machine(version)}\n\n${table(lines)}`);
 } finally {
   images.remove();
 }
-console.log(`${machine(browser)}\n\n${table(lines)}`);

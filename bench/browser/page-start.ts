@@ -1,12 +1,10 @@
 /** How long the built page takes from the start of the navigation to its prompt. */
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { BrowserContext } from 'playwright-core';
 import { preview } from 'vite';
+import { ROOT } from '../../test/browser/browser';
 import { median } from '../measure';
 import type { Line } from '../report';
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const ROUNDS = 7;
 
 /** The console marks itself with this attribute when its prompt can be seen. */
@@ -15,7 +13,7 @@ const READY = '[data-ready]';
 export async function pageStartLine(context: BrowserContext): Promise<Line> {
   const server = await preview({
     configFile: false,
-    root,
+    root: ROOT,
     logLevel: 'error',
     build: { outDir: 'dist/web' },
     preview: { host: '127.0.0.1', port: 0, strictPort: false },

@@ -2,7 +2,6 @@
  * The browser's half of the benchmarks: a dedicated worker with the engine on the origin private file system, where
  * sync access handles are.
  */
-import { expose } from 'comlink';
 import { loadEngine } from '../../src/engine';
 import type { Engine, NodeHandle } from '../../src/engine/contract';
 import { Prealloc } from '../../src/engine/contract';
@@ -27,8 +26,9 @@ async function bareHandle(name: string): Promise<FileSystemSyncAccessHandle> {
   return file.createSyncAccessHandle();
 }
 
-/** Copies a local file into the origin private file system. */
-async function importFile(name: string, file: File): Promise<void> {
+/** Copies the first of the local files into the origin private file system. */
+export async function importFile([file]: File[], name: string): Promise<void> {
+  if (!file) throw new Error('no file was chosen');
   const handle = await bareHandle(name);
   handle.truncate(0);
   let at = 0;
@@ -75,107 +75,98 @@ async function compareReads(rounds: number, bytes: number, offsets: number[]): P
   }
 }
 
-const bench = {
-  importFile,
+export async function randomReads(areaBytes: number): Promise<Comparison & { operations: number }> {
+  const offsets = randomOffsets(RANDOM_READS, RANDOM_BYTES, areaBytes);
+  return { ...(await compareReads(31, RANDOM_BYTES, offsets)), operations: RANDOM_READS };
+}
 
-  async randomReads(areaBytes: number): Promise<Comparison & { operations: number }> {
-    const offsets = randomOffsets(RANDOM_READS, RANDOM_BYTES, areaBytes);
-    return { ...(await compareReads(31, RANDOM_BYTES, offsets)), operations: RANDOM_READS };
-  },
+export async function sequentialReads(areaBytes: number): Promise<Comparison & { bytes: number }> {
+  const offsets = Array.from({ length: areaBytes / SEQUENTIAL_BYTES }, (_, i) => i * SEQUENTIAL_BYTES);
+  return { ...(await compareReads(21, SEQUENTIAL_BYTES, offsets)), bytes: areaBytes };
+}
 
-  async sequentialReads(areaBytes: number): Promise<Comparison & { bytes: number }> {
-    const offsets = Array.from({ length: areaBytes / SEQUENTIAL_BYTES }, (_, i) => i * SEQUENTIAL_BYTES);
-    return { ...(await compareReads(21, SEQUENTIAL_BYTES, offsets)), bytes: areaBytes };
-  },
-
-  /** Writes to clusters that are not allocated yet, against the same bytes appended to a file; both flushed. */
-  async allocatingWrites(): Promise<Comparison & { bytes: number }> {
-    const engine = await newEngine();
-    const store = await OpfsStore.create({ shared: true });
-    const protocol = engine.openFile(await store.open('new.qcow2', { write: true, create: 'truncate' }), {
-      readOnly: false,
-    });
-    const buffer = engine.alloc(WRITE_BYTES);
-    const handle = await bareHandle('new.raw');
-    const view = new Uint8Array(WRITE_BYTES);
-    crypto.getRandomValues(view);
-    buffer.view().set(view);
-    let node: NodeHandle | null = null;
-    try {
-      const result = await compare(
-        21,
-        {
-          prepare: () => {
-            if (node !== null) engine.close(node);
-            engine.truncate(protocol, 0);
-            engine.createQcow2(protocol, {
-              size: WRITES * WRITE_BYTES,
-              version: 3,
-              clusterSize: 65536,
-              refcountBits: 16,
-              lazyRefcounts: false,
-              preallocation: Prealloc.OFF,
-              backingFile: null,
-              backingFormat: null,
-            });
-            node = engine.openQcow2(protocol, { readOnly: false });
-            engine.flush(node);
-          },
-          run: () => {
-            if (node === null) return;
-            for (let i = 0; i < WRITES; i++) engine.write(node, i * WRITE_BYTES, WRITE_BYTES, buffer);
-            engine.flush(node);
-          },
+/** Writes to clusters that are not allocated yet, against the same bytes appended to a file; both flushed. */
+export async function allocatingWrites(): Promise<Comparison & { bytes: number }> {
+  const engine = await newEngine();
+  const store = await OpfsStore.create({ shared: true });
+  const protocol = engine.openFile(await store.open('new.qcow2', { write: true, create: 'truncate' }), {
+    readOnly: false,
+  });
+  const buffer = engine.alloc(WRITE_BYTES);
+  const handle = await bareHandle('new.raw');
+  const view = new Uint8Array(WRITE_BYTES);
+  crypto.getRandomValues(view);
+  buffer.view().set(view);
+  let node: NodeHandle | null = null;
+  try {
+    const result = await compare(
+      21,
+      {
+        prepare: () => {
+          if (node !== null) engine.close(node);
+          engine.truncate(protocol, 0);
+          engine.createQcow2(protocol, {
+            size: WRITES * WRITE_BYTES,
+            version: 3,
+            clusterSize: 65536,
+            refcountBits: 16,
+            lazyRefcounts: false,
+            preallocation: Prealloc.OFF,
+            backingFile: null,
+            backingFormat: null,
+          });
+          node = engine.openQcow2(protocol, { readOnly: false });
+          engine.flush(node);
         },
-        {
-          prepare: () => {
-            handle.truncate(0);
-            handle.flush();
-          },
-          run: () => {
-            for (let i = 0; i < WRITES; i++) handle.write(view, { at: i * WRITE_BYTES });
-            handle.flush();
-          },
+        run: () => {
+          if (node === null) return;
+          for (let i = 0; i < WRITES; i++) engine.write(node, i * WRITE_BYTES, WRITE_BYTES, buffer);
+          engine.flush(node);
         },
-      );
-      return { ...result, bytes: WRITES * WRITE_BYTES };
-    } finally {
-      if (node !== null) engine.close(node);
-      engine.close(protocol);
-      handle.close();
-    }
-  },
-
-  /** From the name of the file to the first 4 KiB from the far end of the image, in a new engine each time. */
-  async openHuge(guestBytes: number): Promise<{ milliseconds: number; memoryBytes: number }> {
-    let engine = await newEngine();
-    let nodes: NodeHandle[] = [];
-    const memory: number[] = [];
-    const release = (): void => {
-      for (const node of nodes) engine.close(node);
-      nodes = [];
-    };
-    const milliseconds = await duration(15, {
-      prepare: async () => {
-        release();
-        engine = await newEngine();
       },
-      run: async () => {
-        nodes = await openImage(engine, 'huge.qcow2', false);
-        const buffer = engine.alloc(RANDOM_BYTES);
-        const [top] = nodes;
-        if (top === undefined || engine.length(top) !== guestBytes) throw new Error('the wrong image');
-        engine.read(top, guestBytes - guestBytes / 256, RANDOM_BYTES, buffer);
-        if (buffer.view()[0] !== 255) throw new Error('the wrong data');
-        memory.push(engine.memoryBytes());
+      {
+        prepare: () => {
+          handle.truncate(0);
+          handle.flush();
+        },
+        run: () => {
+          for (let i = 0; i < WRITES; i++) handle.write(view, { at: i * WRITE_BYTES });
+          handle.flush();
+        },
       },
-    });
-    release();
-    return { milliseconds, memoryBytes: median(memory) };
-  },
-};
+    );
+    return { ...result, bytes: WRITES * WRITE_BYTES };
+  } finally {
+    if (node !== null) engine.close(node);
+    engine.close(protocol);
+    handle.close();
+  }
+}
 
-/** What the page can ask of this worker. */
-export type Bench = typeof bench;
-
-expose(bench);
+/** From the name of the file to the first 4 KiB from the far end of the image, in a new engine each time. */
+export async function openHuge(guestBytes: number): Promise<{ milliseconds: number; memoryBytes: number }> {
+  let engine = await newEngine();
+  let nodes: NodeHandle[] = [];
+  const memory: number[] = [];
+  const release = (): void => {
+    for (const node of nodes) engine.close(node);
+    nodes = [];
+  };
+  const milliseconds = await duration(15, {
+    prepare: async () => {
+      release();
+      engine = await newEngine();
+    },
+    run: async () => {
+      nodes = await openImage(engine, 'huge.qcow2', false);
+      const buffer = engine.alloc(RANDOM_BYTES);
+      const [top] = nodes;
+      if (top === undefined || engine.length(top) !== guestBytes) throw new Error('the wrong image');
+      engine.read(top, guestBytes - guestBytes / 256, RANDOM_BYTES, buffer);
+      if (buffer.view()[0] !== 255) throw new Error('the wrong data');
+      memory.push(engine.memoryBytes());
+    },
+  });
+  release();
+  return { milliseconds, memoryBytes: median(memory) };
+}
