@@ -1,4 +1,4 @@
-/** Runs the named cases of a module, for testInBrowser() of harness.ts. */
+/** Runs the named cases of a module, for testInBrowser() of suite.ts. */
 import type { Case } from '../files/conformance';
 
 let cases: readonly Case[] = [];

@@ -1,4 +1,4 @@
-/** The page side of harness.ts: keeps the workers of a test page and passes calls on to them. */
+/** The page side of browser.ts: keeps the workers of a test page and passes calls on to them. */
 
 interface Reply {
   id: number;
@@ -6,7 +6,7 @@ interface Reply {
   error?: string;
 }
 
-/** What harness.ts calls on the page. */
+/** What browser.ts calls on the page. */
 export interface TestWorkers {
   start(module: string): Promise<number>;
   call(worker: number, name: string, args: readonly unknown[]): Promise<unknown>;

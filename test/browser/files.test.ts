@@ -1,4 +1,4 @@
 import { cases } from './files.cases';
-import { testInBrowser } from './harness';
+import { testInBrowser } from './suite';
 
 testInBrowser('files in Chromium', new URL('files.cases.ts', import.meta.url), cases);

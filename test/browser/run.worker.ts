@@ -1,4 +1,4 @@
-/** The worker side of harness.ts: loads a module and calls its functions. */
+/** The worker side of browser.ts: loads a module and calls its functions. */
 
 interface Request {
   id: number;

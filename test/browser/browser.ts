@@ -1,19 +1,17 @@
 /**
- * A real Chromium for tests: Vite's dev server on 127.0.0.1, a fresh profile on disk (so that OPFS is real), pages that
- * share it like tabs do, and modules run in a dedicated worker.
+ * A real Chromium for tests and benchmarks: Vite's dev server on 127.0.0.1, a fresh profile on disk (in a private window,
+ * which a plain context of Playwright is, OPFS would be kept in memory), pages that share it like tabs do, and modules
+ * run in a dedicated worker.
  *
  * ```ts
- * // thing.cases.ts: a list of named cases; imported by the test for the names and by the worker to run them
- * export const cases: Case[] = [{ name: 'reads', run: async () => { ... } }];
- * // thing.test.ts
- * testInBrowser('thing', new URL('thing.cases.ts', import.meta.url), cases);
- * // or by hand:
  * const browser = await startBrowser();
  * const page = await browser.newPage();                  // an empty page of the right origin
  * await browser.newPage('/');                            // the app
  * const worker = await browser.startWorker(page, new URL('thing.worker.ts', import.meta.url));
  * await worker.call('exportedFunction', argument);       // arguments and results: plain data
  * ```
+ *
+ * Named cases as tests of vitest: `testInBrowser` of suite.ts.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -23,9 +21,9 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { BrowserContext, CDPSession, Page } from 'playwright-core';
 import { createServer } from 'vite';
-import { afterAll, beforeAll, describe, test } from 'vitest';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** The folder of the project. */
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The flags beyond Playwright's own: nothing that reaches for the network, no sandbox as tests often run as root. */
 const FLAGS = [
@@ -63,7 +61,7 @@ export interface TestBrowser {
   readonly origin: string;
   /** For everything that Playwright can do. */
   readonly context: BrowserContext;
-  /** Opens a tab; without a path an empty page of the origin. Errors of the page fail the next call on it. */
+  /** Opens a tab; without a path an empty page of the origin. Errors of the page are printed. */
   newPage(path?: string): Promise<Page>;
   /** Starts a dedicated worker of a page with a module of this project; its exported functions can be called. */
   startWorker(page: Page, module: URL): Promise<TestWorker>;
@@ -80,6 +78,11 @@ export interface TestWorker {
   callWithFiles<T = unknown>(name: string, files: string[], ...args: unknown[]): Promise<T>;
   /** Ends the worker, as closing the tab would. */
   terminate(): Promise<void>;
+}
+
+/** The path of one of this project's files on the server. */
+export function projectPath(file: URL): string {
+  return `/${relative(ROOT, fileURLToPath(file)).replaceAll('\\', '/')}`;
 }
 
 /** Starts server and browser. Takes one to three seconds; close() gives all back. */
@@ -141,7 +144,7 @@ export async function startBrowser(options: BrowserOptions = {}): Promise<TestBr
       return page;
     },
     startWorker: async (page, module) => {
-      const path = `/${relative(ROOT, fileURLToPath(module))}`;
+      const path = projectPath(module);
       const id = await page.evaluate((url) => window.testWorkers.start(url), path);
       return {
         call: (name, ...args) =>
@@ -169,25 +172,4 @@ export async function startBrowser(options: BrowserOptions = {}): Promise<TestBr
       rmSync(server.config.cacheDir, { recursive: true, force: true });
     },
   };
-}
-
-/**
- * A vitest suite of cases that run in a dedicated worker of Chromium. `module` exports them as `cases`; they are run by
- * name, one after the other, in one worker.
- */
-export function testInBrowser(title: string, module: URL, cases: readonly { name: string }[]): void {
-  describe(title, () => {
-    let browser: TestBrowser;
-    let worker: TestWorker;
-    beforeAll(async () => {
-      browser = await startBrowser();
-      worker = await browser.startWorker(
-        await browser.newPage(),
-        new URL('cases.worker.ts', import.meta.url),
-      );
-      await worker.call('load', `/${relative(ROOT, fileURLToPath(module))}`);
-    });
-    afterAll(() => browser.close());
-    for (const { name } of cases) test(name, () => worker.call('run', name));
-  });
 }
