@@ -16,6 +16,11 @@ import { found, foundBytes, foundDepth, foundFile, foundMap, statusAbove, status
 import { addNode, nodeAt, removeNode } from './block/table';
 import { FileNode } from './format/file';
 import { NullNode } from './format/null';
+import { createImage, NewImage } from './format/qcow2/create';
+import { Qcow2Node } from './format/qcow2/image';
+import { describeImage } from './format/qcow2/info';
+import { releaseImage } from './format/qcow2/lifetime';
+import { openImage } from './format/qcow2/open';
 import { RawNode } from './format/raw';
 import { clearError, errorText } from './util/errors';
 import { zeroRun as countZeroRun } from './util/memory';
@@ -76,6 +81,61 @@ export function openRaw(child: i32, offset: f64, size: f64, readOnly: i32): i32 
   const node = new RawNode(file, <i64>offset, <i64>size, readOnly !== 0);
   const r = node.open();
   return r < 0 ? discardNode(node, r) : addNode(node);
+}
+
+/** `flags` are Qcow2Open bits; sizes are bytes, < 0: by default. */
+export function openQcow2(
+  child: i32,
+  flags: i32,
+  l2CacheSize: f64,
+  refcountCacheSize: f64,
+  l2CacheEntrySize: f64,
+): i32 {
+  const file = enter(child);
+  if (!file) return -Err.EINVAL;
+  const image = new Qcow2Node(file);
+  const r = openImage(image, flags, l2CacheSize, refcountCacheSize, l2CacheEntrySize);
+  if (r === 0) return addNode(image);
+  releaseImage(image);
+  return discardNode(image, r);
+}
+
+/** Fills the record (Qcow2Record). Its texts are good until the next call. */
+export function qcow2Info(handle: i32): i32 {
+  const node = enter(handle);
+  if (!node || !(node instanceof Qcow2Node)) return -Err.EINVAL;
+  describeImage(node as Qcow2Node, recordBlock);
+  return 0;
+}
+
+/** Makes a qcow2 image in the file of a protocol node. Texts are UTF-8; a length < 0: none. */
+export function createQcow2(
+  child: i32,
+  size: f64,
+  version: i32,
+  clusterSize: f64,
+  refcountBits: i32,
+  lazyRefcounts: i32,
+  preallocation: i32,
+  backingFile: usize,
+  backingFileLength: i32,
+  backingFormat: usize,
+  backingFormatLength: i32,
+): i32 {
+  const file = enter(child);
+  if (!file) return -Err.EINVAL;
+  const wanted = new NewImage();
+  wanted.size = size;
+  wanted.version = version;
+  wanted.clusterSize = clusterSize;
+  wanted.refcountBits = refcountBits;
+  wanted.lazyRefcounts = lazyRefcounts !== 0;
+  wanted.preallocation = preallocation;
+  wanted.backingFile = backingFile;
+  wanted.backingFileLength = backingFileLength;
+  wanted.backingFormat = backingFormat;
+  wanted.backingFormatLength = backingFormatLength;
+  return createImage(file, wanted);
 }
 
 /** Undoes the making of a node that did not open. */

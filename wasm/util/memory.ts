@@ -1,16 +1,29 @@
-/** Blocks of linear memory that requests share. Requests never overlap, so one of each is enough. */
+/** Scratch memory, zeros, and telling them. */
 
-let bouncePointer: usize = 0;
-let bounceBytes: i32 = 0;
+/**
+ * A block that grows to the largest size asked for. Requests of one node never overlap, so one for each use is enough; but
+ * a node may lie over another of its kind, so it is never shared among nodes.
+ */
+export class Scratch {
+  private pointer: usize = 0;
+  private bytes: i32 = 0;
 
-/** At least `bytes` of scratch memory for one use; its content is lost at the next call. */
-export function bounce(bytes: i32): usize {
-  if (bounceBytes < bytes) {
-    if (bouncePointer) heap.free(bouncePointer);
-    bouncePointer = heap.alloc(bytes);
-    bounceBytes = bytes;
+  /** At least `bytes` of memory for one use; the content is lost at the next call. */
+  get(bytes: i32): usize {
+    if (this.bytes < bytes) {
+      if (this.pointer) heap.free(this.pointer);
+      this.bytes = 0;
+      this.pointer = heap.alloc(bytes);
+      this.bytes = bytes;
+    }
+    return this.pointer;
   }
-  return bouncePointer;
+
+  release(): void {
+    if (this.pointer) heap.free(this.pointer);
+    this.pointer = 0;
+    this.bytes = 0;
+  }
 }
 
 /** Bytes of {@link zeros}. */

@@ -1,0 +1,128 @@
+/** Making a new image: the same bytes as qemu-img's. */
+import { Err, Preallocation } from '../../abi';
+import { BlockNode, MAX_OFFSET } from '../../block/node';
+import { putBe32, putBe64 } from '../../util/endian';
+import { fail, prefixError } from '../../util/errors';
+import { allocateClusters } from './allocate';
+import { updateHeader } from './header';
+import { KeptBytes, Qcow2Node } from './image';
+import { Field, FULL_HEADER, LAZY_REFCOUNTS, MAGIC } from './layout';
+import { closeImage } from './lifetime';
+import { openImage } from './open';
+import { resize } from './resize';
+
+/** What the new image is to be; strings are addresses of UTF-8 with a length, -1: none. */
+export class NewImage {
+  size: f64 = 0;
+  version: i32 = 3;
+  clusterSize: f64 = 65536;
+  refcountBits: i32 = 16;
+  lazyRefcounts: bool = false;
+  preallocation: i32 = 0;
+  backingFile: usize = 0;
+  backingFileLength: i32 = -1;
+  backingFormat: usize = 0;
+  backingFormatLength: i32 = -1;
+}
+
+/** Formats the file of a protocol node. */
+export function createImage(file: BlockNode, wanted: NewImage): i32 {
+  let r = checkOptions(file, wanted);
+  if (r < 0) return r;
+  r = writeSkeleton(file, wanted);
+  if (r < 0) return r;
+  const image = new Qcow2Node(file);
+  r = openImage(image, 0, -1, -1, -1);
+  if (r === 0) r = complete(image, wanted);
+  // The names belong to the caller.
+  image.backingFile = null;
+  image.backingFormat = null;
+  const closed = closeImage(image);
+  file.users--;
+  image.child = null;
+  image.release();
+  return r < 0 ? r : closed;
+}
+
+function checkOptions(file: BlockNode, wanted: NewImage): i32 {
+  const cluster = wanted.clusterSize;
+  if (
+    !(cluster >= 512 && cluster <= 2097152) ||
+    popcnt<i32>(<i32>cluster) !== 1 ||
+    cluster !== Math.floor(cluster)
+  ) {
+    return fail(Err.EINVAL, 'Cluster size must be a power of two between 512 and 2048k');
+  }
+  const size = wanted.size;
+  if (!(size >= 0 && size <= <f64>MAX_OFFSET) || size % 512 !== 0) {
+    return fail(Err.EINVAL, 'Image size must be a multiple of 512 bytes');
+  }
+  if (wanted.version !== 2 && wanted.version !== 3) return -Err.EINVAL;
+  if (wanted.preallocation < 0 || wanted.preallocation > Preallocation.FULL) return -Err.EINVAL;
+  const hasFile = wanted.backingFileLength >= 0;
+  if (hasFile && wanted.preallocation !== Preallocation.OFF) {
+    return fail(
+      Err.EINVAL,
+      'Backing file and preallocation can only be used at the same time if extended_l2 is on',
+    );
+  }
+  if (wanted.backingFormatLength >= 0 && !hasFile) {
+    return fail(Err.EINVAL, 'Backing format cannot be used without backing file');
+  }
+  const v3 = 'compatibility level 1.1 and above (use version=v3 or greater)';
+  if (wanted.version < 3 && wanted.lazyRefcounts) {
+    return fail(Err.EINVAL, 'Lazy refcounts only supported with ' + v3);
+  }
+  const bits = wanted.refcountBits;
+  if (bits < 1 || bits > 64 || popcnt<i32>(bits) !== 1) {
+    return fail(Err.EINVAL, 'Refcount width must be a power of two and may not exceed 64 bits');
+  }
+  if (wanted.version < 3 && bits !== 16) {
+    const text = 'Different refcount widths than 16 bits require compatibility level 1.1 or above';
+    return fail(Err.EINVAL, text + ' (use version=v3 or greater)');
+  }
+  if (hasFile && wanted.backingFileLength > 1023) return fail(Err.EINVAL, 'Backing file name too long');
+  if (file.readOnly) return fail(Err.EACCES, 'Block node is read-only');
+  return 0;
+}
+
+/** A minimal image of size 0: header, refcount table, one refcount block; nothing is counted yet. */
+function writeSkeleton(file: BlockNode, wanted: NewImage): i32 {
+  const cluster = <i32>wanted.clusterSize;
+  const bytes = cluster * 3;
+  const out = heap.alloc(bytes);
+  memory.fill(out, 0, bytes);
+  putBe32(out, MAGIC);
+  putBe32(out + Field.VERSION, wanted.version);
+  putBe32(out + Field.CLUSTER_BITS, ctz<u32>(<u32>cluster));
+  putBe64(out + Field.REFTABLE_OFFSET, cluster);
+  putBe32(out + Field.REFTABLE_CLUSTERS, 1);
+  if (wanted.version >= 3) {
+    putBe32(out + Field.REFCOUNT_ORDER, ctz<u32>(<u32>wanted.refcountBits));
+    putBe32(out + Field.HEADER_LENGTH, FULL_HEADER);
+    if (wanted.lazyRefcounts) putBe64(out + Field.COMPATIBLE, LAZY_REFCOUNTS);
+  }
+  putBe64(out + cluster, <u64>cluster * 2);
+  let r = file.doTruncate(0, Preallocation.OFF);
+  if (r === 0) r = file.pwrite(0, bytes, out);
+  heap.free(out);
+  return r;
+}
+
+function complete(image: Qcow2Node, wanted: NewImage): i32 {
+  // Header, refcount table and refcount block.
+  const offset = allocateClusters(image, 3);
+  if (offset < 0) return <i32>offset;
+  if (offset) return fail(Err.EIO, 'The first cluster of a new image is not free');
+  let r = updateHeader(image);
+  if (r < 0) return r;
+  r = resize(image, <i64>wanted.size, wanted.preallocation);
+  if (r < 0) return prefixError(r, 'Could not resize image: ');
+  if (wanted.backingFileLength < 0) return 0;
+  image.backingFile = new KeptBytes(wanted.backingFile, wanted.backingFileLength);
+  if (wanted.backingFormatLength >= 0) {
+    image.backingFormat = new KeptBytes(wanted.backingFormat, wanted.backingFormatLength);
+  }
+  r = updateHeader(image);
+  return r < 0 ? prefixError(r, 'Could not assign backing file: ') : 0;
+}

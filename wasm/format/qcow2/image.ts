@@ -1,0 +1,250 @@
+/** An open qcow2 image: its state, and the driver's entry points. What they do is in the files next to this one. */
+import { Driver, Err, Request } from '../../abi';
+import { MappedNode, Place } from '../../block/mapped';
+import { BlockNode } from '../../block/node';
+import { isZero } from '../../block/status';
+import { be64 } from '../../util/endian';
+import { TableCache, WriteGuard } from '../../util/cache';
+import { Scratch } from '../../util/memory';
+import { readCompressedCluster } from './compressed';
+import { checkMetadataWrite } from './overlap';
+import { DIRTY, OFFSET_MASK } from './layout';
+import { detectPreallocation } from './preallocation';
+import { closeImage, enterWritable, flushImage, writeCaches } from './lifetime';
+import { resize } from './resize';
+import { translate } from './translate';
+import { writeGuest } from './write';
+import { discardClusters, zeroClusters } from './zero';
+
+/** Bytes of the header cluster that are kept to be written back as they were. */
+export class KeptBytes {
+  constructor(
+    public at: usize,
+    public bytes: i32,
+  ) {}
+}
+
+export class Qcow2Node extends MappedNode {
+  version: i32 = 3;
+  clusterBits: i32 = 16;
+  /** Bytes. */
+  clusterSize: i32 = 65536;
+  /** log2 of the entries of an L2 table. */
+  l2Bits: i32 = 13;
+  /** A slice is the part of an L2 table that is cached as one. */
+  sliceBytes: i32 = 65536;
+  sliceBits: i32 = 13;
+
+  incompatible: u64 = 0;
+  compatible: u64 = 0;
+  autoclear: u64 = 0;
+  cryptMethod: u32 = 0;
+  compressionType: i32 = 0;
+  noIo: bool = false;
+  passDiscard: bool = false;
+
+  /** The active L1 table, as on disk (big endian). */
+  l1: usize = 0;
+  l1Size: i32 = 0;
+  l1Offset: i64 = 0;
+
+  /** log2 of the bits of a reference count. */
+  refcountOrder: i32 = 4;
+  /** log2 of the entries of a refcount block. */
+  refblockBits: i32 = 15;
+  /** The refcount table, as on disk. */
+  reftable: usize = 0;
+  reftableEntries: i32 = 0;
+  reftableOffset: i64 = 0;
+  /** One more than the last entry in use. */
+  reftableUsed: i32 = 0;
+
+  snapshots: i32 = 0;
+  snapshotsOffset: i64 = 0;
+  snapshotsBytes: i64 = 0;
+  /** For each snapshot: L1 offset (i64), L1 bytes (i64). */
+  snapshotTables: usize = 0;
+
+  l2Cache: TableCache | null = null;
+  refCache: TableCache | null = null;
+
+  /** No free cluster is below this index. */
+  freeIndex: i64 = 0;
+  /** Which clusters may hold metadata: one bit for each cluster index modulo its size; 0: not made yet. */
+  metadataFilter: usize = 0;
+
+  /** A fatal corruption was found: nothing is read or written any more. */
+  unusable: bool = false;
+  signaled: bool = false;
+
+  /** -1: not known yet; see preallocation.ts. */
+  preallocated: i32 = -1;
+
+  /** The last decompressed cluster, and the L2 entry it came from. */
+  plain: usize = 0;
+  plainEntry: u64 = 0;
+
+  /** Where the clusters of the last step of a write ended: the next ones are best put there; -1: nowhere. */
+  nextHost: i64 = -1;
+  /** Entries that a step replaces; what is copied on write; compressed data. */
+  replaced: Scratch = new Scratch();
+  copied: Scratch = new Scratch();
+  compressed: Scratch = new Scratch();
+
+  /** The first cluster as it was read, and what lies in it. */
+  header: usize = 0;
+  unknownFields: KeptBytes | null = null;
+  backingFile: KeptBytes | null = null;
+  backingFormat: KeptBytes | null = null;
+  dataFile: KeptBytes | null = null;
+  cryptoHeader: KeptBytes | null = null;
+  bitmaps: KeptBytes | null = null;
+  unknownExtensions: Array<KeptBytes> = [];
+
+  constructor(file: BlockNode) {
+    super(Driver.QCOW2);
+    this.supportsBacking = true;
+    this.attach(file);
+  }
+
+  /** The L2 cache of an image that is open for I/O. */
+  @inline
+  get l2(): TableCache {
+    return this.l2Cache!;
+  }
+
+
+  @inline
+  get refs(): TableCache {
+    return this.refCache!;
+  }
+
+
+  @inline
+  get file(): BlockNode {
+    return this.child!;
+  }
+
+
+  @inline
+  l1Entry(index: i32): u64 {
+    return be64(this.l1 + ((<usize>index) << 3));
+  }
+
+
+  @inline
+  l2TableOffset(index: i32): i64 {
+    return <i64>(this.l1Entry(index) & OFFSET_MASK);
+  }
+
+  /** Clusters that the disk is made of. */
+  clusters(): i64 {
+    return (this.length + this.clusterSize - 1) >> this.clusterBits;
+  }
+
+  map(offset: i64, bytes: i64): i32 {
+    return translate(this, offset, bytes);
+  }
+
+  readCompressed(offset: i64, descriptor: i64, bytes: i32, to: usize): i32 {
+    return readCompressedCluster(this, offset, <u64>descriptor, bytes, to);
+  }
+
+  recurse(): bool {
+    return detectPreallocation(this);
+  }
+
+  /** What forbids any I/O; 0: nothing. */
+  @inline
+  ready(): i32 {
+    return this.unusable || this.noIo ? -Err.ENOMEDIUM : 0;
+  }
+
+  doRead(offset: i64, bytes: i32, to: usize): i32 {
+    const r = this.ready();
+    return r < 0 ? r : this.readMapped(offset, bytes, to);
+  }
+
+  doWrite(offset: i64, bytes: i32, from: usize): i32 {
+    const r = this.ready();
+    if (r < 0) return r;
+    return offset + bytes > this.length ? -Err.EIO : writeGuest(this, offset, bytes, from);
+  }
+
+  doZero(offset: i64, bytes: i64, flags: i32): i32 {
+    const r = this.ready();
+    if (r < 0) return r;
+    const end = offset + bytes;
+    if (end > this.length) return -Err.EIO;
+    const mask: i64 = this.clusterSize - 1;
+    const start = offset & ~mask;
+    let stop = (end + mask) & ~mask;
+    if (start < offset || (end < stop && end < this.length)) {
+      // A part of one cluster: possible only if the rest of it reads as zeros and no data is there.
+      const place = translate(this, start, 1);
+      if (place < 0) return place;
+      if (place === Place.DATA || place === Place.COMPRESSED) return -Err.ENOTSUP;
+      if (!isZero(this, start, offset - start) || !isZero(this, end, stop - end)) return -Err.ENOTSUP;
+    }
+    stop = min(stop, (this.length + mask) & ~mask);
+    return zeroClusters(this, start, stop, (flags & Request.MAY_UNMAP) !== 0);
+  }
+
+  doDiscard(offset: i64, bytes: i64): i32 {
+    const r = this.ready();
+    if (r < 0) return r;
+    const mask: i64 = this.clusterSize - 1;
+    let end = offset + bytes;
+    if (end > this.length) return -Err.EIO;
+    // The partial cluster at the end of the disk counts as a whole one.
+    if (end === this.length) end = (end + mask) & ~mask;
+    return discardClusters(this, (offset + mask) & ~mask, end & ~mask, false);
+  }
+
+  doFlush(): i32 {
+    const r = this.ready();
+    return r < 0 ? r : flushImage(this);
+  }
+
+  doTruncate(size: i64, preallocation: i32): i32 {
+    const r = this.ready();
+    return r < 0 ? r : resize(this, size, preallocation);
+  }
+
+  override doStatus(wantZero: bool, offset: i64, bytes: i64): i32 {
+    const r = this.ready();
+    return r < 0 ? r : super.doStatus(wantZero, offset, bytes);
+  }
+
+  doAllocated(): i64 {
+    return this.file.doAllocated();
+  }
+
+  override doSetReadOnly(readOnly: bool): i32 {
+    if (!readOnly) return enterWritable(this);
+    const r = this.unusable ? 0 : writeCaches(this);
+    if (r < 0) return r;
+    this.readOnly = true;
+    return this.file.pflush();
+  }
+
+  doClose(): i32 {
+    return closeImage(this);
+  }
+
+  /** Whether the header says that the refcounts may be wrong. */
+  isDirty(): bool {
+    return (this.incompatible & DIRTY) !== 0;
+  }
+}
+
+/** Checks writes of the caches of an image against its other metadata. */
+export class ImageGuard extends WriteGuard {
+  constructor(private image: Qcow2Node) {
+    super();
+  }
+
+  beforeWrite(cache: TableCache, offset: i64, bytes: i32): i32 {
+    return checkMetadataWrite(this.image, cache, offset, bytes);
+  }
+}

@@ -1,0 +1,70 @@
+/** From open to close: becoming writable, writing back, and letting go. */
+import { Err } from '../../abi';
+import { fail } from '../../util/errors';
+import { updateHeader } from './header';
+import { Qcow2Node } from './image';
+import { CORRUPT, DIRTY } from './layout';
+import { repairRefcounts } from './repair';
+
+/** What is due when an image becomes writable: repair after a crash, and the autoclear features of others. */
+export function enterWritable(image: Qcow2Node): i32 {
+  if (image.noIo) return -Err.ENOMEDIUM;
+  if (image.incompatible & CORRUPT) {
+    return fail(Err.EACCES, 'qcow2: Image is corrupt; cannot be opened read/write');
+  }
+  if (image.file.readOnly) return fail(Err.EACCES, 'Block node is read-only');
+  image.readOnly = false;
+  let r = 0;
+  if (image.autoclear) {
+    // Nothing here keeps bitmaps up to date while it writes: whoever reads them later must not trust them.
+    const kept = image.autoclear;
+    image.autoclear = 0;
+    r = updateHeader(image);
+    if (r < 0) image.autoclear = kept;
+  }
+  if (r === 0 && image.incompatible & DIRTY) r = repairRefcounts(image);
+  if (r < 0) image.readOnly = true;
+  return r;
+}
+
+/** Writes both caches; each entry after what it depends on. */
+export function writeCaches(image: Qcow2Node): i32 {
+  const r = image.l2.write();
+  return r < 0 ? r : image.refs.write();
+}
+
+export function flushImage(image: Qcow2Node): i32 {
+  if (image.readOnly) return 0;
+  const r = writeCaches(image);
+  return r < 0 ? r : image.file.pflush();
+}
+
+/** Writes back what can be written, and frees all memory. */
+export function closeImage(image: Qcow2Node): i32 {
+  const r = image.readOnly || image.unusable || image.noIo ? 0 : flushImage(image);
+  releaseImage(image);
+  return r;
+}
+
+/** Frees the memory of an image. */
+export function releaseImage(image: Qcow2Node): void {
+  if (image.l1) heap.free(image.l1);
+  if (image.reftable) heap.free(image.reftable);
+  if (image.snapshotTables) heap.free(image.snapshotTables);
+  if (image.metadataFilter) heap.free(image.metadataFilter);
+  if (image.plain) heap.free(image.plain);
+  if (image.header) heap.free(image.header);
+  image.l1 = 0;
+  image.reftable = 0;
+  image.snapshotTables = 0;
+  image.metadataFilter = 0;
+  image.plain = 0;
+  image.header = 0;
+  image.replaced.release();
+  image.copied.release();
+  image.compressed.release();
+  const l2 = image.l2Cache;
+  if (l2) l2.release();
+  const refs = image.refCache;
+  if (refs) refs.release();
+}

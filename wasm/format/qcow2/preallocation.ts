@@ -1,0 +1,24 @@
+/** Telling whether an image was made with preallocated metadata, so that its data may be holes in the file. */
+import { Qcow2Node } from './image';
+import { loadRefcount, refcount } from './refcount';
+
+/**
+ * True if clearly more clusters are in use than the file has storage for; then a status asks the file for holes.
+ * It is found out once.
+ */
+export function detectPreallocation(image: Qcow2Node): bool {
+  if (image.preallocated < 0) image.preallocated = detect(image) ? 1 : 0;
+  return image.preallocated !== 0;
+}
+
+function detect(image: Qcow2Node): bool {
+  const real = image.file.doAllocated() >> image.clusterBits;
+  const threshold = max((real * 10) / 9, real + 2);
+  const clusters = (image.file.size() + image.clusterSize - 1) >> image.clusterBits;
+  let count: i64 = 0;
+  for (let i: i64 = 0; i < clusters && count < threshold; i++) {
+    if (loadRefcount(image, i) < 0) return false;
+    if (refcount) count++;
+  }
+  return count >= threshold;
+}

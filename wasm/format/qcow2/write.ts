@@ -1,0 +1,243 @@
+/** Guest writes: in place where a cluster is ours alone, else into new clusters with what was there before around it. */
+import { Err } from '../../abi';
+import { Place } from '../../block/mapped';
+import { be64, putBe64 } from '../../util/endian';
+import { hash } from '../../util/errors';
+import { allocateAt, allocateClusters, freeClusters, freeEntry } from './allocate';
+import { signalCorruption } from './corruption';
+import { Qcow2Node } from './image';
+import { COMPRESSED, COPIED, OFFSET_MASK, ZERO } from './layout';
+import { checkWrite, Meta } from './overlap';
+import { writableTable } from './tables';
+import { l1IndexOf, l2IndexOf, loadSlice, placeOf, sliceOffset } from './translate';
+
+/** Clusters that one step allocates at most. */
+const MAX_STEP: i32 = 1024;
+/** Pieces up to this size are put together with what is copied, and written in one request. Bytes. */
+const JOIN_BYTES: i32 = 262144;
+
+/** How a cluster takes a write. */
+const enum Way {
+  /** Data of our own: in place. */
+  IN_PLACE = 0,
+  /** A kept place that reads as zeros: the place is used again. */
+  REUSE = 1,
+  ALLOCATE = 2,
+}
+
+
+@inline
+function wayOf(entry: u64): i32 {
+  if ((entry & (COPIED | COMPRESSED)) !== COPIED || !(entry & OFFSET_MASK)) return Way.ALLOCATE;
+  return entry & ZERO ? Way.REUSE : Way.IN_PLACE;
+}
+
+/** Writes a range that lies in the disk. */
+export function writeGuest(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 {
+  image.nextHost = -1;
+  while (bytes > 0) {
+    const n = writeStep(image, offset, bytes, from);
+    if (n < 0) return n;
+    offset += n;
+    from += n;
+    bytes -= n;
+  }
+  return 0;
+}
+
+/** Writes a prefix of the range; answers its bytes or a negative errno. */
+function writeStep(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 {
+  const l1Index = l1IndexOf(image, offset);
+  if (l1Index >= image.l1Size) return -Err.EIO;
+  const table = writableTable(image, l1Index);
+  if (table < 0) return <i32>table;
+  const l2Index = l2IndexOf(image, offset);
+  const slice = loadSlice(image, table, l2Index);
+  if (!slice) return image.l2.error;
+
+  const size = image.clusterSize;
+  const inside = <i32>(offset & (size - 1));
+  const first = l2Index & ((1 << image.sliceBits) - 1);
+  const entry = be64(slice + ((<usize>first) << 3));
+  const r = checkOwn(image, entry, offset, table, l2Index);
+  if (r < 0) return r;
+  const way = wayOf(entry);
+  const host = <i64>(entry & OFFSET_MASK);
+
+  // The run of clusters that take the write in the same way.
+  const room = (1 << image.sliceBits) - first;
+  const most = min(min(room, MAX_STEP), <i32>((<i64>inside + bytes + size - 1) >> image.clusterBits));
+  let n = 1;
+  if (way === Way.ALLOCATE) {
+    while (n < most && wayOf(be64(slice + ((<usize>(first + n)) << 3))) === Way.ALLOCATE) n++;
+  } else {
+    const flags = entry & ~OFFSET_MASK;
+    while (n < most) {
+      const e = be64(slice + ((<usize>(first + n)) << 3));
+      if ((e & OFFSET_MASK) !== <u64>(host + ((<i64>n) << image.clusterBits)) || (e & ~OFFSET_MASK) !== flags)
+        break;
+      n++;
+    }
+  }
+  const length = <i32>min<i64>(bytes, ((<i64>n) << image.clusterBits) - inside);
+  if (way === Way.IN_PLACE) {
+    const code = writeData(image, host + inside, length, from);
+    return code < 0 ? code : length;
+  }
+  return writeNew(image, table, l2Index, way === Way.REUSE ? host : -1, n, offset, length, from);
+}
+
+/** Checks an entry that a write is to go to or to replace. */
+function checkOwn(image: Qcow2Node, entry: u64, offset: i64, table: i64, l2Index: i32): i32 {
+  if (entry & COMPRESSED) return 0;
+  const host = <i64>(entry & OFFSET_MASK);
+  if (entry & ZERO && image.version < 3) {
+    const where = `L2 offset: ${hash(table)}, L2 index: ${hash(l2Index)})`;
+    signalCorruption(image, true, -1, -1, 'Zero cluster entry found in pre-v3 image (' + where);
+    return -Err.EIO;
+  }
+  if (!(host & (image.clusterSize - 1))) return 0;
+  const kind = entry & ZERO ? 'Preallocated zero' : 'Data';
+  const where = `cluster offset ${hash(host)} unaligned (guest offset: ${hash(offset)})`;
+  signalCorruption(image, true, -1, -1, `${kind} ${where}`);
+  return -Err.EIO;
+}
+
+
+@inline
+function writeData(image: Qcow2Node, host: i64, bytes: i32, from: usize): i32 {
+  const r = checkWrite(image, Meta.NONE, host, bytes);
+  return r < 0 ? r : image.file.pwrite(host, bytes, from);
+}
+
+/**
+ * Writes into `n` clusters that are to become the guest's: data, what was there around it, then the L2 entries.
+ * @param reused their place, if it is theirs already; -1: they are allocated
+ */
+function writeNew(
+  image: Qcow2Node,
+  table: i64,
+  l2Index: i32,
+  reused: i64,
+  n: i32,
+  offset: i64,
+  bytes: i32,
+  from: usize,
+): i32 {
+  let host = reused;
+  if (host < 0) {
+    if (image.nextHost >= 0) {
+      const got = allocateAt(image, image.nextHost, n);
+      if (got < 0) return <i32>got;
+      if (got) {
+        host = image.nextHost;
+        n = <i32>got;
+      }
+    }
+    if (host < 0) {
+      host = allocateClusters(image, n);
+      if (host < 0) return <i32>host;
+    }
+    const inside = offset & (image.clusterSize - 1);
+    bytes = <i32>min<i64>(bytes, ((<i64>n) << image.clusterBits) - inside);
+  }
+  image.nextHost = host + ((<i64>n) << image.clusterBits);
+
+  let r = fillClusters(image, host, n, offset, bytes, from);
+  if (r === 0) r = linkClusters(image, table, l2Index, host, n, reused >= 0);
+  if (r < 0) {
+    if (reused < 0) freeClusters(image, host, n, false);
+    return r;
+  }
+  return bytes;
+}
+
+/** Writes the data, and before and behind it in its first and last cluster what the guest saw there. */
+function fillClusters(image: Qcow2Node, host: i64, n: i32, offset: i64, bytes: i32, from: usize): i32 {
+  const mask: i64 = image.clusterSize - 1;
+  const head = <i32>(offset & mask);
+  const end = offset + bytes;
+  const tail = <i32>(-end & mask);
+  if (!head && !tail) return writeData(image, host, bytes, from);
+
+  const headZero = !head || readsZero(image, offset);
+  const tailZero = !tail || readsZero(image, end - 1);
+  // Behind the end of the file all is zero already.
+  if (headZero && tailZero && host >= image.file.size()) return writeData(image, host + head, bytes, from);
+
+  if (head + bytes + tail <= max(JOIN_BYTES, image.clusterSize)) {
+    const all = image.copied.get(head + bytes + tail);
+    let r = readOld(image, offset - head, head, headZero, all);
+    if (r === 0) r = readOld(image, end, tail, tailZero, all + head + bytes);
+    if (r < 0) return r;
+    memory.copy(all + head, from, bytes);
+    image.l2.dependOnFlush();
+    return writeData(image, host, head + bytes + tail, all);
+  }
+  let r = copyOld(image, offset - head, head, headZero, host);
+  if (r === 0) r = writeData(image, host + head, bytes, from);
+  if (r === 0) r = copyOld(image, end, tail, tailZero, host + head + bytes);
+  image.l2.dependOnFlush();
+  return r;
+}
+
+/** Whether the cluster at a guest offset holds nothing but zeros, as far as its tables tell. */
+function readsZero(image: Qcow2Node, offset: i64): bool {
+  const table = image.l2TableOffset(l1IndexOf(image, offset));
+  const l2Index = l2IndexOf(image, offset);
+  const slice = loadSlice(image, table, l2Index);
+  if (!slice) return false;
+  const place = placeOf(be64(slice + ((<usize>(l2Index & ((1 << image.sliceBits) - 1))) << 3)));
+  if (place === Place.ZERO || place === Place.ZERO_AT) return true;
+  if (place !== Place.UNALLOCATED) return false;
+  const backing = image.backing;
+  return !backing || (offset & ~(<i64>image.clusterSize - 1)) >= backing.size();
+}
+
+function readOld(image: Qcow2Node, offset: i64, bytes: i32, zero: bool, to: usize): i32 {
+  if (!bytes) return 0;
+  if (!zero) return image.readMapped(offset, bytes, to);
+  memory.fill(to, 0, bytes);
+  return 0;
+}
+
+function copyOld(image: Qcow2Node, offset: i64, bytes: i32, zero: bool, host: i64): i32 {
+  if (!bytes) return 0;
+  const scratch = image.copied.get(bytes);
+  const r = readOld(image, offset, bytes, zero, scratch);
+  return r < 0 ? r : writeData(image, host, bytes, scratch);
+}
+
+/**
+ * Points `n` L2 entries to new clusters (none of them beyond the slice of `l2Index`), and takes a reference from what
+ * they pointed to. Nothing is written yet, but the order is laid down: refcounts first.
+ */
+export function linkClusters(
+  image: Qcow2Node,
+  table: i64,
+  l2Index: i32,
+  host: i64,
+  n: i32,
+  sameClusters: bool,
+): i32 {
+  if (!sameClusters) {
+    const r = image.l2.depend(image.refs);
+    if (r < 0) return r;
+  }
+  const slice = loadSlice(image, table, l2Index);
+  if (!slice) return image.l2.error;
+  const first = l2Index & ((1 << image.sliceBits) - 1);
+  const at = slice + ((<usize>first) << 3);
+  const oldEntries = image.replaced.get(n << 3);
+  memory.copy(oldEntries, at, (<usize>n) << 3);
+  for (let i = 0; i < n; i++) {
+    putBe64(at + ((<usize>i) << 3), (<u64>(host + ((<i64>i) << image.clusterBits))) | COPIED);
+  }
+  image.l2.touch(sliceOffset(image, table, l2Index), first << 3, (first + n) << 3);
+  if (sameClusters) return 0;
+  for (let i = 0; i < n; i++) {
+    const old = be64(oldEntries + ((<usize>i) << 3));
+    if (old & (COMPRESSED | OFFSET_MASK)) freeEntry(image, old, false);
+  }
+  return 0;
+}

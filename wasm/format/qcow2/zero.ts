@@ -1,0 +1,125 @@
+/** Zero writes and discards of whole clusters: changes of L2 entries, and clusters given back. */
+import { Err } from '../../abi';
+import { be64, putBe64 } from '../../util/endian';
+import { freeClusters, freeEntry } from './allocate';
+import { Qcow2Node } from './image';
+import { COMPRESSED, OFFSET_MASK, ZERO } from './layout';
+import { writableTable } from './tables';
+import { bytesInTable, checkTableOffset, l1IndexOf, l2IndexOf, loadSlice, sliceOffset } from './translate';
+
+/** What becomes of the entries. */
+const enum Change {
+  /** Zero, places are kept. */
+  ZERO = 0,
+  /** Zero, places are given back. */
+  ZERO_UNMAP = 1,
+  DISCARD = 2,
+  /** As if never written: the backing node shows through. */
+  FORGET = 3,
+}
+
+/** Makes clusters [start, end) read as zeros. ENOTSUP where the version knows no zero clusters. */
+export function zeroClusters(image: Qcow2Node, start: i64, end: i64, unmap: bool): i32 {
+  if (image.version < 3) return image.backing ? -Err.ENOTSUP : discardClusters(image, start, end, false);
+  return changeClusters(image, start, end, unmap ? Change.ZERO_UNMAP : Change.ZERO);
+}
+
+/**
+ * Gives back clusters [start, end); they read as zeros then.
+ * @param forget they read as if never written
+ */
+export function discardClusters(image: Qcow2Node, start: i64, end: i64, forget: bool): i32 {
+  if (forget) return changeClusters(image, start, end, Change.FORGET);
+  if (image.version < 3 && image.backing) return -Err.ENOTSUP;
+  return changeClusters(image, start, end, Change.DISCARD);
+}
+
+function changeClusters(image: Qcow2Node, start: i64, end: i64, change: i32): i32 {
+  while (start < end) {
+    const l1Index = l1IndexOf(image, start);
+    if (l1Index >= image.l1Size) return change === Change.FORGET ? 0 : -Err.EIO;
+    const n = min(end - start, bytesInTable(image, start));
+    const needed = change <= Change.ZERO_UNMAP || (change === Change.DISCARD && image.backing !== null);
+    if (image.l2TableOffset(l1Index) || needed) {
+      const r = changeInTable(image, l1Index, start, start + n, change);
+      if (r < 0) return r;
+    }
+    start += n;
+  }
+  return 0;
+}
+
+/** The same within one L2 table. */
+function changeInTable(image: Qcow2Node, l1Index: i32, start: i64, end: i64, change: i32): i32 {
+  const old = image.l2TableOffset(l1Index);
+  if (old) {
+    const r = checkTableOffset(image, old, l1Index);
+    if (r < 0) return r;
+  }
+  const table = writableTable(image, l1Index);
+  if (table < 0) return <i32>table;
+  while (start < end) {
+    const l2Index = l2IndexOf(image, start);
+    const first = l2Index & ((1 << image.sliceBits) - 1);
+    const left = (end - start + image.clusterSize - 1) >> image.clusterBits;
+    const n = <i32>min<i64>(left, (1 << image.sliceBits) - first);
+    const r = changeInSlice(image, table, l2Index, n, change);
+    if (r < 0) return r;
+    start += (<i64>n) << image.clusterBits;
+  }
+  return 0;
+}
+
+function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, change: i32): i32 {
+  const slice = loadSlice(image, table, l2Index);
+  if (!slice) return image.l2.error;
+  const first = l2Index & ((1 << image.sliceBits) - 1);
+  const offset = sliceOffset(image, table, l2Index);
+  const guest = change >= Change.DISCARD;
+  // Places that are given back and lie side by side go in one step.
+  let run: i64 = 0;
+  let runLength: i64 = 0;
+  let code = 0;
+  for (let i = first; i < first + n; i++) {
+    const at = slice + ((<usize>i) << 3);
+    const entry = be64(at);
+    const next = changed(image, entry, change);
+    if (next === entry) continue;
+    putBe64(at, next);
+    image.l2.touch(offset, i << 3, (i + 1) << 3);
+    const host = <i64>(entry & OFFSET_MASK);
+    if (entry & COMPRESSED) {
+      freeEntry(image, entry, guest);
+    } else if (host && !(next & OFFSET_MASK)) {
+      if (host & (image.clusterSize - 1)) {
+        code = -Err.EIO;
+        continue;
+      }
+      if (runLength && run + (runLength << image.clusterBits) === host) {
+        runLength++;
+      } else {
+        if (runLength) freeClusters(image, run, runLength, guest);
+        run = host;
+        runLength = 1;
+      }
+    }
+  }
+  if (runLength) freeClusters(image, run, runLength, guest);
+  return code;
+}
+
+/** The entry after the change. */
+function changed(image: Qcow2Node, entry: u64, change: i32): u64 {
+  const used = (entry & (COMPRESSED | OFFSET_MASK)) !== 0;
+  switch (change) {
+    case Change.ZERO:
+      return entry & COMPRESSED ? ZERO : entry | ZERO;
+    case Change.ZERO_UNMAP:
+      return ZERO;
+    case Change.DISCARD:
+      if (!used && (entry & ZERO || !image.backing)) return entry;
+      return image.version >= 3 ? ZERO : 0;
+    default:
+      return 0;
+  }
+}
