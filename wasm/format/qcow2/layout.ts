@@ -59,7 +59,7 @@ export const COMPRESSED: u64 = 1 << 62;
 export const ZERO: u64 = 1;
 /** The host offset in L1 and standard L2 entries. */
 export const OFFSET_MASK: u64 = 0x00fffffffffffe00;
-export const REFTABLE_MASK: u64 = 0xfffffffffffffe00;
+export const REFTABLE_MASK: u64 = ~(<u64>511);
 
 /** Limits of what is read into memory. */
 export const MAX_L1_BYTES: i64 = 32 << 20;

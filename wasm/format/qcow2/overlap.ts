@@ -34,7 +34,8 @@ export function noteMetadata(image: Qcow2Node, offset: i64): void {
   if (!image.metadataFilter) return;
   const bit = (offset >> image.clusterBits) & (FILTER_BITS - 1);
   const at = image.metadataFilter + <usize>(bit >> 3);
-  store<u8>(at, <u8>((<i32>load<u8>(at)) | (1 << (<i32>(bit & 7)))));
+  const mask = 1 << ((<i32>bit) & 7);
+  store<u8>(at, <u8>(load<u8>(at) | (<u8>mask)));
 }
 
 /** Tables are many and writes too: a filter tells at once that a cluster holds no table. */
