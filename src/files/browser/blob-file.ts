@@ -9,9 +9,9 @@ const WINDOW = 256 * 1024;
 const READ_AHEAD = 1024 * 1024;
 /** Windows that are kept: 16 MiB at the most. */
 const WINDOWS = 16;
-/** Reads from this size on go past the windows, in pieces of at most {@link PIECE}. */
+/** Reads from this size on go past the windows, in pieces of {@link PIECE}; larger pieces are slower, not faster. */
 const LARGE = 512 * 1024;
-const PIECE = 4 * 1024 * 1024;
+const PIECE = 1024 * 1024;
 
 interface Window {
   start: number;
