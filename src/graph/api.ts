@@ -8,13 +8,23 @@
 import type { BlockStatus, Engine, IoBuffer, NodeHandle, NodeStats, Prealloc } from '../engine/contract';
 import type { FileStore } from '../files/contract';
 import type { ImageLocks } from '../files/locks';
+import type {
+  BlockDeviceInfo,
+  BlockdevDetectZeroesOptions,
+  BlockGraphInfo,
+  BlockNodeInfo,
+  BlockStats,
+  ImageInfo,
+  XDbgBlockGraph,
+} from '../qapi/types.generated';
+import type { QmpObject, QmpValue } from '../qapi/value';
+
+export type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo };
 
 /** A value of QMP or of a list of options. Integers are exact to 2^53. */
-export type QValue = null | boolean | number | string | QValue[] | QDict;
+export type QValue = QmpValue;
 /** A dictionary, nested or with dotted keys. Its own order is the order of insertion. */
-export interface QDict {
-  [key: string]: QValue;
-}
+export type QDict = QmpObject;
 
 /** Why a node is opened that nobody named in a command. */
 export type ImplicitOpenReason = 'backing' | 'data-file' | 'json' | 'probe';
@@ -71,7 +81,7 @@ export interface OpenImageRequest {
   permissions?: { perm: number; shared: number };
 }
 
-export type DetectZeroes = 'off' | 'on' | 'unmap';
+export type DetectZeroes = BlockdevDetectZeroesOptions;
 
 /** A child link of a node. */
 export interface NodeChild {
@@ -109,68 +119,8 @@ export interface NodeView {
   info(): BlockNodeInfo;
 }
 
-/** `BlockNodeInfo` of QMP. Absent members are left out. */
-export interface BlockNodeInfo {
-  filename: string;
-  format: string;
-  'virtual-size': number;
-  'actual-size'?: number;
-  'dirty-flag': boolean;
-  'cluster-size'?: number;
-  encrypted?: true;
-  compressed?: true;
-  'backing-filename'?: string;
-  'full-backing-filename'?: string;
-  'backing-filename-format'?: string;
-  snapshots?: QDict[];
-  'format-specific'?: { type: string; data: QDict };
-}
-
-/** `ImageInfo` of QMP. */
-export interface ImageInfo extends BlockNodeInfo {
-  'backing-image'?: ImageInfo;
-}
-
-/** `BlockGraphInfo` of QMP. */
-export interface BlockGraphInfo extends BlockNodeInfo {
-  children: { name: string; info: BlockGraphInfo }[];
-}
-
-/** `BlockDeviceInfo` of QMP (9.1: without `active`). */
-export interface BlockDeviceInfo {
-  file: string;
-  'node-name': string;
-  ro: boolean;
-  drv: string;
-  backing_file?: string;
-  backing_file_depth: number;
-  encrypted: boolean;
-  detect_zeroes: DetectZeroes;
-  bps: number;
-  bps_rd: number;
-  bps_wr: number;
-  iops: number;
-  iops_rd: number;
-  iops_wr: number;
-  image: ImageInfo;
-  cache: { writeback: boolean; direct: boolean; 'no-flush': boolean };
-  write_threshold: number;
-}
-
-/** `BlockStats` of QMP. */
-export interface BlockStats {
-  'node-name'?: string;
-  stats: Record<string, number | boolean | QValue[]>;
-  'driver-specific'?: QDict;
-  parent?: BlockStats;
-  backing?: BlockStats;
-}
-
-/** `XDbgBlockGraph` of QMP. */
-export interface DebugGraph {
-  nodes: { id: number; type: 'block-driver' | 'block-backend' | 'block-job'; name: string }[];
-  edges: { parent: number; child: number; name: string; perm: string[]; 'shared-perm': string[] }[];
-}
+/** `x-debug-query-block-graph`. */
+export type DebugGraph = XDbgBlockGraph;
 
 /**
  * A user of a node from outside the graph (QEMU's block backend): it holds permissions on the node and sends requests.
@@ -220,7 +170,7 @@ export interface CreateOption {
 /** What a format can be told at creation, in the order of declaration. */
 export interface CreateSupport {
   format: string;
-  /** Options of the format. */
+  /** Options of the format, then those of the protocol, if a file name was given. */
   options: readonly CreateOption[];
 }
 

@@ -1,28 +1,22 @@
 /** Failures of the graph, with the texts of QEMU; a QMP reply takes `errorClass` and `desc`, a tool prints `desc`. */
 import { BlockError } from '../engine/contract';
-import { Errno, FileError, strerror } from '../files/contract';
+import { Errno, FileError } from '../files/contract';
 import { LockError } from '../files/locks';
-
-/** The error classes of QMP. */
-export type ErrorClass =
-  'GenericError' | 'CommandNotFound' | 'DeviceNotActive' | 'DeviceNotFound' | 'KVMMissingCap';
+import { QmpError, type QmpErrorClass } from '../qapi/errors';
 
 /** A refused or failed operation on the graph. */
-export class GraphError extends Error {
-  override readonly name = 'GraphError';
-  readonly errorClass: ErrorClass;
+export class GraphError extends QmpError {
   /** A positive errno for what turns on the kind of failure (qemu-img create: EFBIG). */
   readonly errno: Errno;
   /** Lines for a person, each without its line feed: command line tools print them after the text, QMP leaves them out. */
   readonly hints: readonly string[];
 
+  /** @param desc QEMU's text, without a prefix of the program. */
   constructor(
-    /** QEMU's text, without a prefix of the program. */
-    readonly desc: string,
-    details: { errorClass?: ErrorClass; errno?: Errno; hints?: readonly string[] } = {},
+    desc: string,
+    details: { errorClass?: QmpErrorClass; errno?: Errno; hints?: readonly string[] } = {},
   ) {
-    super(desc);
-    this.errorClass = details.errorClass ?? 'GenericError';
+    super(desc, details.errorClass);
     this.errno = details.errno ?? Errno.EINVAL;
     this.hints = details.hints ?? [];
   }
@@ -43,7 +37,14 @@ export function toGraphError(error: unknown): GraphError {
   throw error;
 }
 
-/** strerror of what was thrown below the graph. */
-export function reasonOf(error: unknown): string {
-  return strerror(toGraphError(error).errno);
+/** Runs something whose failures get a text of their own, made from the failure. */
+export async function explain<T>(
+  run: () => T | Promise<T>,
+  explained: (error: GraphError) => GraphError,
+): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw explained(toGraphError(error));
+  }
 }

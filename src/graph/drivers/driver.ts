@@ -1,0 +1,78 @@
+/** What the graph must know of a driver; there is one file for each and one table of all (table.ts). */
+import type { Engine, NodeHandle } from '../../engine/contract';
+import type { FileStore } from '../../files/contract';
+import type { ImageLocks } from '../../files/locks';
+import type { ImageInfoSpecific } from '../../qapi/types.generated';
+import type { CreateOption, CreateValues } from '../api';
+import type { Creator } from '../create';
+import { GraphError } from '../errors';
+import type { BlockNode } from '../node';
+import type { Options } from '../options';
+
+/** The answer to something that QEMU can and this version cannot. */
+export function notYet(what: string): GraphError {
+  return new GraphError(`Not available yet: ${what}`);
+}
+
+/** What a driver works with while it opens a node. */
+export interface OpenContext {
+  engine: Engine;
+  files: FileStore;
+  locks: ImageLocks;
+  node: BlockNode;
+  /** The driver takes the options it knows from here. */
+  options: Options;
+  /** The plain file name, empty if there is none. */
+  filename: string;
+  /**
+   * Opens and attaches a child from the options below `name`, a reference or nothing; `GraphError` if it must be there
+   * and is not.
+   */
+  openChild(name: string, role: number, required: true): Promise<BlockNode>;
+  openChild(name: string, role: number, required: false): Promise<BlockNode | null>;
+}
+
+/** Facts that not every node has (`bdrv_get_info`). */
+export interface NodeDetails {
+  /** Bytes; 0: the format has no clusters. */
+  clusterSize: number;
+  dirty: boolean;
+}
+
+export interface Driver {
+  readonly name: string;
+  /** It is at the bottom and has data itself: no `file` child is opened for it. */
+  readonly protocol: boolean;
+  /** File names that start with one of these and a colon are of this driver. */
+  readonly prefixes: readonly string[];
+  /** Everything passes it unchanged. */
+  readonly filter: boolean;
+  /** It can have a `backing` child. */
+  readonly backing: boolean;
+  /** A file name must be given. */
+  readonly needsFilename: boolean;
+  /** Options that tell one image from another; they are part of `json:` names. A final dot means all below. */
+  readonly strongOptions: readonly string[];
+  /** Its size can be changed. */
+  readonly resizable: boolean;
+  /** Turns a file name with prefix into options. */
+  parseFilename?(filename: string, options: Options): void;
+  /** Opens in the engine, after children are attached. */
+  open(context: OpenContext): Promise<NodeHandle>;
+  /** The plain name of a node, if a plain name can say all; null: only `json:` can. Protocol drivers. */
+  plainName?(node: BlockNode): string | null;
+  details(node: BlockNode): NodeDetails | null;
+  specific?(node: BlockNode): ImageInfoSpecific | null;
+  encrypted?(node: BlockNode): boolean;
+  /** Members of `driver-specific` in BlockStats. */
+  statistics?(node: BlockNode): {
+    driver: 'file';
+    'discard-nb-ok': number;
+    'discard-nb-failed': number;
+    'discard-bytes-ok': number;
+  };
+  /** What `-o` can say at creation, in the order of declaration; absent: no creation by options. */
+  readonly createOptions?: readonly CreateOption[];
+  /** `qemu-img create`: makes the image `filename` from the values of options. */
+  createImage?(creator: Creator, filename: string, values: CreateValues): Promise<void>;
+}

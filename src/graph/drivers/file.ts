@@ -1,0 +1,195 @@
+/** file: a file of the store, with image locks. */
+import type { NodeHandle } from '../../engine/contract';
+import { Errno, FileError, strerror, type BlockFile, type FileStore } from '../../files/contract';
+import { Permission, type ImageLock, type ImageLocks } from '../../files/locks';
+import type { CreateValues } from '../api';
+import type { Creator } from '../create';
+import { GraphError, toGraphError } from '../errors';
+import type { PermissionFollower } from '../node';
+import type { Driver, OpenContext } from './driver';
+
+const WRITERS = Permission.WRITE | Permission.WRITE_UNCHANGED | Permission.RESIZE;
+
+function cannotOpen(filename: string, error: unknown): GraphError {
+  if (!(error instanceof FileError)) return toGraphError(error);
+  return new GraphError(`Could not open '${filename}': ${strerror(error.errno)}`, { errno: error.errno });
+}
+
+/**
+ * A file that is opened for reading first and for writing when the first writer comes, because of auto-read-only. The
+ * engine holds it all the time.
+ */
+class DynamicFile implements BlockFile {
+  constructor(private current: BlockFile) {
+    if ('extent' in current && current.extent) {
+      this.extent = (at) => this.current.extent?.(at) ?? { data: true, bytes: this.size() - at };
+    }
+    if ('punch' in current && current.punch) {
+      this.punch = (at, bytes) => this.current.punch?.(at, bytes) ?? false;
+    }
+  }
+
+  extent?: NonNullable<BlockFile['extent']>;
+  punch?: NonNullable<BlockFile['punch']>;
+
+  /** For the engine it is writable: whether it really is becomes clear with the first writer. */
+  readonly readOnly = false;
+
+  get writable(): boolean {
+    return !this.current.readOnly;
+  }
+
+  replace(file: BlockFile): void {
+    this.current.close();
+    this.current = file;
+  }
+
+  read = (into: Uint8Array, at: number): number => this.current.read(into, at);
+  write = (from: Uint8Array, at: number): void => this.current.write(from, at);
+  flush = (): void => this.current.flush();
+  truncate = (size: number): void => this.current.truncate(size);
+  size = (): number => this.current.size();
+  allocated = (): number => this.current.allocated();
+  close = (): void => this.current.close();
+}
+
+/** Image locks follow the permissions, and so does the mode of a {@link DynamicFile}. */
+class FileFollower implements PermissionFollower {
+  private used = 0;
+  private shared: number = Permission.ALL;
+  private wanted: { used: number; shared: number } | null = null;
+
+  constructor(
+    private readonly lock: ImageLock | null,
+    private readonly becomeWritable: (() => Promise<void>) | null,
+  ) {}
+
+  async prepare(perm: number, shared: number): Promise<void> {
+    if (perm & WRITERS) await this.becomeWritable?.();
+    await this.lock?.set(this.used | perm, this.shared & shared);
+    this.wanted = { used: perm, shared };
+  }
+
+  async commit(): Promise<void> {
+    if (!this.wanted) return;
+    ({ used: this.used, shared: this.shared } = this.wanted);
+    this.wanted = null;
+    await this.lock?.set(this.used, this.shared);
+  }
+
+  async abort(): Promise<void> {
+    this.wanted = null;
+    await this.lock?.set(this.used, this.shared);
+  }
+
+  release(): void {
+    this.lock?.release();
+  }
+}
+
+async function openStored(files: FileStore, filename: string, write: boolean): Promise<BlockFile> {
+  try {
+    return await files.open(filename, { write });
+  } catch (error) {
+    const odd =
+      error instanceof FileError &&
+      (error.errno === Errno.EINVAL || (!write && error.errno === Errno.EISDIR));
+    if (odd) throw new GraphError(`'file' driver requires '${filename}' to be a regular file`);
+    throw cannotOpen(filename, error);
+  }
+}
+
+async function claim(files: FileStore, locks: ImageLocks, filename: string): Promise<ImageLock> {
+  try {
+    return locks.claim(await files.identity(filename));
+  } catch (error) {
+    throw cannotOpen(filename, error);
+  }
+}
+
+/** The name without the prefix that says it is one of a file. */
+function stripPrefix(filename: string): string {
+  return filename.startsWith('file:') ? filename.slice('file:'.length) : filename;
+}
+
+export const file: Driver = {
+  name: 'file',
+  protocol: true,
+  prefixes: ['file'],
+  filter: false,
+  backing: false,
+  needsFilename: true,
+  strongOptions: ['filename'],
+  resizable: true,
+  parseFilename(filename, options) {
+    options.set('filename', stripPrefix(filename));
+  },
+  async open({ engine, files, locks, node, options, filename }: OpenContext): Promise<NodeHandle> {
+    options.take('filename');
+    const aio = options.takeEnum('aio', ['threads', 'native', 'io_uring'] as const) ?? 'threads';
+    options.takeNumber('aio-max-batch');
+    const locking = options.takeEnum('locking', ['auto', 'on', 'off'] as const) ?? 'auto';
+    const manager = options.takeText('pr-manager');
+    options.takeBoolean('drop-cache');
+    options.takeBoolean('x-check-cache-dropped');
+    if (aio === 'native' && !node.common.direct) {
+      throw new GraphError(
+        'aio=native was specified, but it requires cache.direct=on, which was not specified.',
+      );
+    }
+    if (manager !== undefined) throw new GraphError(`No persistent reservation manager with id '${manager}'`);
+
+    const { readOnly, autoReadOnly } = node.common;
+    let opened: BlockFile;
+    let dynamic: DynamicFile | null = null;
+    if (!readOnly && autoReadOnly) {
+      opened = await openStored(files, filename, true).catch(async (error: unknown) => {
+        const refused =
+          error instanceof GraphError && [Errno.EACCES, Errno.EROFS, Errno.EPERM].includes(error.errno);
+        if (!refused) throw error;
+        return (dynamic = new DynamicFile(await openStored(files, filename, false)));
+      });
+    } else {
+      opened = await openStored(files, filename, !readOnly);
+    }
+    const becomeWritable = async () => {
+      if (dynamic && !dynamic.writable) dynamic.replace(await openStored(files, filename, true));
+    };
+    let lock: ImageLock | null = null;
+    try {
+      if (locking !== 'off') lock = await claim(files, locks, filename);
+      const handle = engine.openFile(opened, { readOnly });
+      node.follower = new FileFollower(lock, dynamic ? becomeWritable : null);
+      return handle;
+    } catch (error) {
+      lock?.release();
+      opened.close();
+      throw error;
+    }
+  },
+  plainName: (node) => node.given.text('filename') ?? null,
+  details: () => ({ clusterSize: 0, dirty: false }),
+  specific: () => ({ type: 'file', data: {} }),
+  statistics: (node) => {
+    const { unmaps, unmappedBytes, failedUnmaps } = node.engine.stats(node.handle);
+    return {
+      driver: 'file',
+      'discard-nb-ok': unmaps - failedUnmaps,
+      'discard-nb-failed': failedUnmaps,
+      'discard-bytes-ok': unmappedBytes,
+    };
+  },
+  createOptions: [
+    { name: 'size', type: 'size', help: 'Virtual disk size' },
+    { name: 'nocow', type: 'bool', help: 'Turn off copy-on-write (valid only on btrfs)' },
+    { name: 'preallocation', type: 'str', help: 'Preallocation mode (allowed values: off, falloc, full)' },
+    { name: 'extent_size_hint', type: 'size', help: 'Extent size hint for the image file, 0 to disable' },
+  ],
+  async createImage(creator: Creator, filename: string, values: CreateValues) {
+    await creator.createFile({
+      filename: stripPrefix(filename),
+      size: Number(values.size ?? 0),
+      preallocation: typeof values.preallocation === 'string' ? values.preallocation : 'off',
+    });
+  },
+};

@@ -1,0 +1,242 @@
+/** qcow2: options, header information, creation options. The format itself is in the data plane. */
+import type { NodeHandle, Qcow2Info, Qcow2OpenOptions } from '../../engine/contract';
+import type { ImageInfoSpecificQCow2 } from '../../qapi/types.generated';
+import type { CreateOption, CreateValues } from '../api';
+import type { Creator } from '../create';
+import { GraphError } from '../errors';
+import { Role, type BlockNode } from '../node';
+import type { Options } from '../options';
+import { notYet } from './driver';
+import type { Driver, OpenContext } from './driver';
+
+const OVERLAP_MODES = ['none', 'constant', 'cached', 'all'];
+const OVERLAP_FLAGS = [
+  'main-header',
+  'active-l1',
+  'active-l2',
+  'refcount-table',
+  'refcount-block',
+  'snapshot-table',
+  'inactive-l1',
+  'inactive-l2',
+  'bitmap-directory',
+];
+const MAX_INTERVAL = 2n ** 32n - 1n;
+/** Of the file header: magic, version, backing file, cluster bits. */
+const HEADER_START = 24;
+
+/** The cluster size that the header states; 64 KiB if there is no header, which the open will complain about. */
+function clusterSizeOf({ engine }: OpenContext, file: BlockNode): number {
+  const buffer = engine.alloc(512);
+  try {
+    engine.read(file.handle, 0, HEADER_START, buffer);
+    const bits = new DataView(buffer.view().slice().buffer).getUint32(20);
+    return bits >= 9 && bits <= 21 ? 2 ** bits : 65536;
+  } catch {
+    return 65536;
+  } finally {
+    buffer.free();
+  }
+}
+
+interface CacheSizes {
+  total?: number;
+  l2?: number;
+  refcount?: number;
+}
+
+/** How the bytes of `cache-size` are divided: refcounts get four clusters, tables the rest (qcow2.md section 10). */
+function divideCache({ total, l2, refcount }: CacheSizes, clusterSize: number): CacheSizes {
+  if (total === undefined)
+    return { ...(l2 !== undefined && { l2 }), ...(refcount !== undefined && { refcount }) };
+  if (l2 !== undefined && refcount !== undefined) {
+    throw new GraphError('cache-size, l2-cache-size and refcount-cache-size may not be set at the same time');
+  }
+  if (l2 !== undefined && l2 > total) throw new GraphError('l2-cache-size may not exceed cache-size');
+  if (refcount !== undefined && refcount > total) {
+    throw new GraphError('refcount-cache-size may not exceed cache-size');
+  }
+  if (l2 !== undefined) return { l2, refcount: total - l2 };
+  const share = refcount ?? Math.min(total, 4 * clusterSize);
+  return { l2: total - share, refcount: share };
+}
+
+function takeOverlapCheck(options: Options): void {
+  const mode = options.takeText('overlap-check');
+  const template = options.takeText('overlap-check.template');
+  if (mode !== undefined && template !== undefined && mode !== template) {
+    throw new GraphError(
+      `Conflicting values for qcow2 options 'overlap-check' ('${mode}') and 'overlap-check.template' ('${template}')`,
+    );
+  }
+  const chosen = mode ?? template ?? 'cached';
+  if (!OVERLAP_MODES.includes(chosen)) {
+    throw new GraphError(
+      `Unsupported value '${chosen}' for qcow2 option 'overlap-check'. ` +
+        `Allowed are any of the following: ${OVERLAP_MODES.join(', ')}`,
+    );
+  }
+  for (const flag of OVERLAP_FLAGS) options.takeBoolean(`overlap-check.${flag}`);
+}
+
+function takeOpenOptions(context: OpenContext, file: BlockNode): Qcow2OpenOptions & { noUnref: boolean } {
+  const { node, options } = context;
+  const lazyRefcounts = options.takeBoolean('lazy-refcounts');
+  const passDiscard = options.takeBoolean('pass-discard-request') ?? node.common.discard;
+  options.takeBoolean('pass-discard-snapshot');
+  options.takeBoolean('pass-discard-other');
+  const noUnref = options.takeBoolean('discard-no-unref') ?? false;
+  takeOverlapCheck(options);
+  const total = options.takeSize('cache-size');
+  const l2 = options.takeSize('l2-cache-size');
+  const entry = options.takeSize('l2-cache-entry-size');
+  const refcount = options.takeSize('refcount-cache-size');
+  const interval = options.takeNumber('cache-clean-interval');
+  const clusterSize = total === undefined && entry === undefined ? 65536 : clusterSizeOf(context, file);
+  const sizes = divideCache(
+    {
+      ...(total !== undefined && { total }),
+      ...(l2 !== undefined && { l2 }),
+      ...(refcount !== undefined && { refcount }),
+    },
+    clusterSize,
+  );
+  if (entry !== undefined && (entry < 512 || entry > clusterSize || !Number.isInteger(Math.log2(entry)))) {
+    throw new GraphError(
+      `L2 cache entry size must be a power of two between 512 and the cluster size (${clusterSize})`,
+    );
+  }
+  if (interval !== undefined && interval > MAX_INTERVAL) throw new GraphError('Cache clean interval too big');
+  return {
+    readOnly: node.readOnly,
+    noIo: node.noIo,
+    passDiscard: passDiscard && passesDiscards(file),
+    noUnref,
+    ...(lazyRefcounts !== undefined && { lazyRefcounts }),
+    ...(sizes.l2 !== undefined && { l2CacheSize: sizes.l2 }),
+    ...(sizes.refcount !== undefined && { refcountCacheSize: sizes.refcount }),
+    ...(entry !== undefined && { l2CacheEntrySize: entry }),
+  };
+}
+
+/** Whether discards that reach the node go on to its file. */
+function passesDiscards(node: BlockNode): boolean {
+  return node.common.discard && (node.filtered === null || passesDiscards(node.filtered));
+}
+
+function checkHeader(
+  context: OpenContext,
+  info: Qcow2Info,
+  given: { encryption?: string; dataFile: boolean },
+): void {
+  const { node } = context;
+  if (info.cryptMethod === 0 && given.encryption !== undefined) {
+    throw new GraphError(`No encryption in image header, but options specified format '${given.encryption}'`);
+  }
+  if (given.dataFile && info.dataFile === null) {
+    throw new GraphError("'data-file' can only be set for images with an external data file");
+  }
+  if (node.noIo) return;
+  if (info.cryptMethod !== 0) throw notYet('encryption of qcow2 images');
+  if (info.dataFile !== null) throw notYet('external data files of qcow2 images');
+}
+
+const info = (node: BlockNode): Qcow2Info => node.engine.qcow2Info(node.handle);
+
+function specificInfo(header: Qcow2Info): ImageInfoSpecificQCow2 {
+  const common = { 'compression-type': header.compressionType, 'refcount-bits': header.refcountBits };
+  const encrypt = header.cryptMethod === 1 ? { encrypt: { format: 'aes' as const } } : {};
+  if (header.version === 2) return { compat: '0.10', ...common, ...encrypt };
+  return {
+    compat: '1.1',
+    ...common,
+    ...encrypt,
+    'lazy-refcounts': header.lazyRefcounts,
+    corrupt: header.corrupt,
+    'extended-l2': header.extendedL2,
+    ...(header.dataFile !== null && { 'data-file': header.dataFile, 'data-file-raw': header.dataFileRaw }),
+  };
+}
+
+const CREATE_OPTIONS: readonly CreateOption[] = [
+  {
+    name: 'encryption',
+    type: 'bool',
+    help: "Encrypt the image with format 'aes'. (Deprecated in favor of encrypt.format=aes)",
+  },
+  { name: 'encrypt.format', type: 'str', help: "Encrypt the image, format choices: 'aes', 'luks'" },
+  { name: 'encrypt.key-secret', type: 'str', help: 'ID of secret providing qcow AES key or LUKS passphrase' },
+  { name: 'encrypt.cipher-alg', type: 'str', help: 'Name of encryption cipher algorithm' },
+  { name: 'encrypt.cipher-mode', type: 'str', help: 'Name of encryption cipher mode' },
+  { name: 'encrypt.ivgen-alg', type: 'str', help: 'Name of IV generator algorithm' },
+  { name: 'encrypt.ivgen-hash-alg', type: 'str', help: 'Name of IV generator hash algorithm' },
+  { name: 'encrypt.hash-alg', type: 'str', help: 'Name of encryption hash algorithm' },
+  { name: 'encrypt.iter-time', type: 'num', help: 'Time to spend in PBKDF in milliseconds' },
+  { name: 'cluster_size', type: 'size', help: 'qcow2 cluster size', default: '65536' },
+  { name: 'extended_l2', type: 'bool', help: 'Extended L2 tables', default: 'off' },
+  {
+    name: 'preallocation',
+    type: 'str',
+    help: 'Preallocation mode (allowed values: off, metadata, falloc, full)',
+  },
+  {
+    name: 'compression_type',
+    type: 'str',
+    help: 'Compression method used for image cluster compression',
+    default: 'zlib',
+  },
+  { name: 'size', type: 'size', help: 'Virtual disk size' },
+  { name: 'compat', type: 'str', help: 'Compatibility level (v2 [0.10] or v3 [1.1])' },
+  { name: 'backing_file', type: 'str', help: 'File name of a base image' },
+  { name: 'backing_fmt', type: 'str', help: 'Image format of the base image' },
+  { name: 'data_file', type: 'str', help: 'File name of an external data file' },
+  { name: 'data_file_raw', type: 'bool', help: 'The external data file must stay valid as a raw image' },
+  { name: 'lazy_refcounts', type: 'bool', help: 'Postpone refcount updates', default: 'off' },
+  { name: 'refcount_bits', type: 'num', help: 'Width of a reference count entry in bits', default: '16' },
+];
+
+export const qcow2: Driver = {
+  name: 'qcow2',
+  protocol: false,
+  prefixes: [],
+  filter: false,
+  backing: true,
+  needsFilename: false,
+  strongOptions: ['encrypt.key-secret'],
+  resizable: true,
+  async open(context: OpenContext): Promise<NodeHandle> {
+    const { engine, node, options } = context;
+    const file = await context.openChild('file', Role.METADATA | Role.DATA | Role.PRIMARY, true);
+    const dataFile = await context.openChild('data-file', Role.DATA, false);
+    const encryption = options.takeText('encrypt.format');
+    for (const key of ['encrypt.key-secret']) options.takeText(key);
+    const { noUnref, ...open } = takeOpenOptions(context, file);
+    const handle = engine.openQcow2(file.handle, open);
+    try {
+      const header = engine.qcow2Info(handle);
+      const given = { ...(encryption !== undefined && { encryption }), dataFile: dataFile !== null };
+      checkHeader(context, header, given);
+      if (noUnref && header.version < 3) {
+        throw new GraphError('discard-no-unref is only supported since qcow2 version 3');
+      }
+      if (noUnref) throw notYet("option 'discard-no-unref' of qcow2");
+      node.backingFile = header.backingFile ?? '';
+      node.backingFormat = header.backingFormat ?? '';
+      node.autoBackingFile = node.backingFile;
+    } catch (error) {
+      engine.close(handle);
+      throw error;
+    }
+    return handle;
+  },
+  details: (node) => {
+    const { clusterSize, dirty } = info(node);
+    return { clusterSize, dirty };
+  },
+  specific: (node) => ({ type: 'qcow2', data: specificInfo(info(node)) }),
+  encrypted: (node) => info(node).cryptMethod !== 0,
+  createOptions: CREATE_OPTIONS,
+  async createImage(creator: Creator, filename: string, values: CreateValues) {
+    await creator.createQcow2Image(filename, values);
+  },
+};

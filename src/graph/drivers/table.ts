@@ -1,0 +1,66 @@
+/** All drivers, by name and by the prefix of file names. */
+import { GraphError } from '../errors';
+import { protocolOf } from '../filename';
+import { findType } from '../../qapi/schema';
+import type { Driver } from './driver';
+import { notYet } from './driver';
+import { file } from './file';
+import { nullAio, nullCo } from './null';
+import { qcow2 } from './qcow2';
+import { raw } from './raw';
+
+const DRIVERS: ReadonlyMap<string, Driver> = new Map(
+  [file, nullCo, nullAio, qcow2, raw].map((driver) => [driver.name, driver]),
+);
+
+/** Prefixes of file names that QEMU gives to other protocols, and their drivers. */
+const OTHER_PREFIXES: Readonly<Record<string, string>> = {
+  blkdebug: 'blkdebug',
+  blkverify: 'blkverify',
+  fat: 'vvfat',
+  ftp: 'ftp',
+  ftps: 'ftps',
+  host_device: 'host_device',
+  http: 'http',
+  https: 'https',
+  nbd: 'nbd',
+  'nbd+tcp': 'nbd',
+  'nbd+unix': 'nbd',
+  nvme: 'nvme',
+  ssh: 'ssh',
+};
+
+/** Drivers of the schema that make new images with blockdev-create and are not here yet. */
+const OTHER_CREATORS = ['luks', 'parallels', 'qcow', 'qed', 'vdi', 'vhdx', 'vmdk', 'vpc'];
+
+function knownToQemu(name: string): boolean {
+  const type = findType('BlockdevDriver');
+  return type.kind === 'enum' && type.values.some((value) => value.name === name);
+}
+
+const missing = (name: string) => notYet(`block driver '${name}'`);
+
+/** The driver of this name; throws for unknown ones and for those that are still to come. */
+export function findDriver(name: string): Driver {
+  const driver = DRIVERS.get(name);
+  if (driver) return driver;
+  throw knownToQemu(name) ? missing(name) : new GraphError(`Unknown driver '${name}'`);
+}
+
+/** The driver that a file name asks for: by its prefix, or `file`. */
+export function protocolDriver(filename: string, allowPrefix: boolean): Driver {
+  const prefix = allowPrefix ? protocolOf(filename) : null;
+  if (prefix === null) return file;
+  for (const driver of DRIVERS.values()) {
+    if (driver.prefixes.includes(prefix)) return driver;
+  }
+  const other = Object.hasOwn(OTHER_PREFIXES, prefix) ? OTHER_PREFIXES[prefix] : undefined;
+  throw other === undefined ? new GraphError(`Unknown protocol '${prefix}'`) : missing(other);
+}
+
+/** Throws unless `blockdev-create` can make images of this driver. */
+export function checkCreatable(name: string): void {
+  if (name === 'file' || name === 'qcow2') return;
+  if (OTHER_CREATORS.includes(name)) throw notYet(`creation of ${name} images`);
+  throw new GraphError('Driver does not support blockdev-create');
+}

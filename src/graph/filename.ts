@@ -1,0 +1,102 @@
+/** File names of nodes: the ones generated for them (graph.md section 6), and those of backing files made complete. */
+import { toJson } from '../qapi/json-print';
+import { setMember, type QmpObject } from '../qapi/value';
+import { GraphError } from './errors';
+import { Role, type BlockNode } from './node';
+
+/** QEMU's buffer for a file name holds this many bytes and a zero. */
+const MAX_NAME = 4095;
+
+/** The prefix before the first `:` if no `/` comes before it: the name of a protocol. */
+export function protocolOf(filename: string): string | null {
+  const match = /^([^:/]*):/.exec(filename);
+  return match ? (match[1] ?? '') : null;
+}
+
+/** `name`, which was found in the file `base`, as a name that starts where `base` does. */
+export function combinePaths(base: string, name: string): string {
+  if (name.startsWith('/') || protocolOf(name) !== null) return name;
+  const prefix = protocolOf(base);
+  const start = prefix === null ? 0 : prefix.length + 1;
+  return base.slice(0, Math.max(start, base.lastIndexOf('/') + 1)) + name;
+}
+
+/** The plain name that relative names inside the image of this node start from. */
+function baseName(node: BlockNode): string {
+  const below = node.primary ?? node.filtered;
+  if (below) return baseName(below);
+  if (node.exactFilename === '') {
+    throw new GraphError(`Cannot generate a base directory for ${node.driver} nodes`);
+  }
+  return node.exactFilename;
+}
+
+/** The complete name of a file that the image of `node` names `stored`. Throws where it cannot be told. */
+export function resolveStored(node: BlockNode, stored: string): string {
+  if (stored === '' || stored.startsWith('/') || protocolOf(stored) !== null) return stored;
+  return combinePaths(baseName(node), stored);
+}
+
+/** The same for an image of which only the name is known. */
+export function resolveNamed(filename: string, stored: string): string {
+  if (stored === '' || stored.startsWith('/') || protocolOf(stored) !== null) return stored;
+  if (filename === '' || filename.startsWith('json:')) {
+    throw new GraphError(`Cannot use relative backing file names for '${filename}'`);
+  }
+  return combinePaths(filename, stored);
+}
+
+/** The complete name of a node's backing file; empty without one, null if it cannot be told. */
+export function fullBackingName(node: BlockNode): string | null {
+  try {
+    return resolveStored(node, node.backingFile);
+  } catch (error) {
+    if (error instanceof GraphError) return null;
+    throw error;
+  }
+}
+
+/** Whether the backing chain is not the one that the image would open by itself. */
+function backingOverridden(node: BlockNode): boolean {
+  if (node.noIo) return false;
+  return (node.backing?.filename ?? '') !== node.autoBackingFile;
+}
+
+/** The options by which the image differs from others of its driver, with their values as they were given. */
+function strongOptions(node: BlockNode): QmpObject {
+  const strong: QmpObject = {};
+  for (const [key, value] of node.given.entries()) {
+    const known = node.type.strongOptions.some((name) =>
+      name.endsWith('.') ? key.startsWith(name) : key === name,
+    );
+    if (known) setMember(strong, key, value);
+  }
+  return strong;
+}
+
+/** Works the names of a node out anew; those of its children are up to date. */
+export function refreshFilename(node: BlockNode): void {
+  const strong = strongOptions(node);
+  const overridden = backingOverridden(node);
+  const { primary } = node;
+  if (node.type.protocol) {
+    node.exactFilename = node.type.plainName?.(node) ?? '';
+  } else {
+    const plain = primary?.type.protocol && !node.isFilter && Object.keys(strong).length === 0 && !overridden;
+    node.exactFilename = plain ? primary.exactFilename : '';
+  }
+  const full: QmpObject = { ...strong, driver: node.driver };
+  for (const link of [...node.links].reverse()) {
+    if (link.role & Role.COW && !overridden) continue;
+    setMember(full, link.name, link.node.fullOpenOptions);
+  }
+  if (overridden && !node.backing) full.backing = null;
+  node.fullOpenOptions = full;
+  node.filename = node.exactFilename || jsonName(full);
+}
+
+function jsonName(options: QmpObject): string {
+  const name = `json:${toJson(options)}`;
+  // All characters are ASCII: everything else is escaped.
+  return name.length > MAX_NAME ? `${name.slice(0, MAX_NAME - 3)}...` : name;
+}

@@ -1,0 +1,259 @@
+/** The graph of one emulated process: what commands and tools do to it. */
+import { Permission } from '../files/locks';
+import type {
+  BlockDeviceInfo,
+  BlockGraphApi,
+  BlockStats,
+  BlockUser,
+  CacheMode,
+  CreateImageRequest,
+  CreateSupport,
+  DebugGraph,
+  GraphEnvironment,
+  NodeView,
+  OpenImageRequest,
+  PreparedCreate,
+  QDict,
+} from './api';
+import { Creator } from './create';
+import { checkCreatable } from './drivers/table';
+import { GraphError, toGraphError } from './errors';
+import { deviceInfo, nodeStats } from './info';
+import { Role, type BlockNode, type Link } from './node';
+import { Opener } from './open';
+import { Options } from './options';
+import { permissionList } from './permissions';
+import { NodeUser, type UserHost } from './user';
+
+const CACHE: Readonly<Record<CacheMode, { direct: boolean; noFlush: boolean; writeThrough: boolean }>> = {
+  none: { direct: true, noFlush: false, writeThrough: false },
+  off: { direct: true, noFlush: false, writeThrough: false },
+  directsync: { direct: true, noFlush: false, writeThrough: true },
+  writeback: { direct: false, noFlush: false, writeThrough: false },
+  unsafe: { direct: false, noFlush: true, writeThrough: false },
+  writethrough: { direct: false, noFlush: false, writeThrough: true },
+};
+
+/** The graph of one emulated process (the daemon, a call of a tool). */
+export class BlockGraph implements BlockGraphApi, UserHost {
+  readonly opener: Opener;
+  private readonly creator: Creator;
+  /** Users, oldest first. */
+  private readonly users: NodeUser[] = [];
+  /** The end of the last change that was asked for. */
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(environment: GraphEnvironment) {
+    this.opener = new Opener(environment);
+    this.creator = new Creator(this);
+  }
+
+  /** Changes of the graph run one after the other. */
+  exclusive<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.last.then(async () => {
+      try {
+        return await change();
+      } catch (error) {
+        throw toGraphError(error);
+      }
+    });
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+
+  forget(user: NodeUser): void {
+    const at = this.users.indexOf(user);
+    if (at >= 0) this.users.splice(at, 1);
+  }
+
+  blockdevAdd(options: QDict): Promise<void> {
+    return this.exclusive(async () => {
+      if (options['node-name'] === undefined) {
+        throw new GraphError("'node-name' must be specified for the root node");
+      }
+      const node = await this.opener.open({ options: Options.from(options) });
+      node.monitorOwned = true;
+    });
+  }
+
+  blockdevDel(nodeName: string): Promise<void> {
+    return this.exclusive(async () => {
+      const node = this.opener.table.named(nodeName);
+      if (node.parents.some((link) => link.parent instanceof NodeUser)) {
+        throw new GraphError(`Node ${nodeName} is in use`);
+      }
+      checkNotBacking(node);
+      if (!node.monitorOwned) throw new GraphError(`Node ${nodeName} is not owned by the monitor`);
+      if (node.references > 1) throw new GraphError(`Block device ${nodeName} is in use`);
+      node.monitorOwned = false;
+      await this.opener.unref(node);
+    });
+  }
+
+  blockResize(target: { device?: string; nodeName?: string; size: number }): Promise<void> {
+    return this.exclusive(async () => {
+      const node = this.opener.table.lookup(target.device, target.nodeName);
+      if (target.size < 0) throw new GraphError("Parameter 'size' expects a >0 size");
+      checkNotBacking(node);
+      const options = { name: '', perm: Permission.RESIZE, shared: Permission.ALL, writeThrough: false };
+      const user = await NodeUser.attach(this, node, options);
+      try {
+        if (node.readOnly) throw new GraphError('Image is read-only');
+        if (!node.type.resizable) throw new GraphError('Image format driver does not support resize');
+        user.truncate(target.size);
+      } finally {
+        await user.closeNow();
+      }
+    });
+  }
+
+  namedBlockNodes(flat: boolean): BlockDeviceInfo[] {
+    return this.newestFirst().map((node) => deviceInfo(node, flat));
+  }
+
+  blockStats(): BlockStats[] {
+    return this.opener.table.all().map(nodeStats);
+  }
+
+  debugGraph(): DebugGraph {
+    const ids = new Map<unknown, number>();
+    const idOf = (object: unknown) => {
+      const id = ids.get(object) ?? ids.size + 1;
+      ids.set(object, id);
+      return id;
+    };
+    // The lists come out in the reverse order of the walk, but numbers are given on the way.
+    const graph: DebugGraph = { nodes: [], edges: [] };
+    const addEdge = (parent: unknown, link: Link) =>
+      graph.edges.unshift({
+        parent: idOf(parent),
+        child: idOf(link.node),
+        name: link.name,
+        perm: permissionList(link.perm),
+        'shared-perm': permissionList(link.shared),
+      });
+    for (const user of this.users) {
+      graph.nodes.unshift({ id: idOf(user), type: 'block-backend', name: user.name });
+      addEdge(user, user.root);
+    }
+    for (const node of this.opener.table.all()) {
+      graph.nodes.unshift({ id: idOf(node), type: 'block-driver', name: node.name });
+      for (const link of node.links) addEdge(node, link);
+    }
+    return graph;
+  }
+
+  create(options: QDict): Promise<void> {
+    return this.exclusive(() => this.creator.create(options));
+  }
+
+  checkCreatable(driver: string): void {
+    checkCreatable(driver);
+  }
+
+  openImage(request: OpenImageRequest): Promise<BlockUser> {
+    return this.exclusive(async () => {
+      const options = Options.from(request.options ?? {});
+      const readOnly = request.readOnly ?? false;
+      const { direct, noFlush, writeThrough } = CACHE[request.cache ?? 'writeback'];
+      if (request.format !== undefined) options.set('driver', request.format);
+      options.setDefault('read-only', readOnly);
+      options.setDefault('cache.direct', direct);
+      options.setDefault('cache.no-flush', noFlush);
+      if (request.forceShare) options.set('force-share', true);
+      options.setDefault('discard', request.discard ?? 'unmap');
+      if (request.detectZeroes !== undefined) options.setDefault('detect-zeroes', request.detectZeroes);
+      const noIo = request.noIo ?? false;
+      const node = await this.opener.open({
+        filename: request.filename,
+        options,
+        noBacking: request.noBacking ?? false,
+        noIo,
+      });
+      const reads = noIo ? 0 : Permission.CONSISTENT_READ;
+      const writes = readOnly ? 0 : Permission.WRITE | Permission.RESIZE;
+      const permissions = request.permissions ?? { perm: reads | writes, shared: Permission.ALL };
+      return this.attachUser(node, { name: '', writeThrough, ...permissions });
+    });
+  }
+
+  attach(
+    target: { device?: string; nodeName?: string },
+    permissions: { perm: number; shared: number },
+    name = '',
+  ): Promise<BlockUser> {
+    return this.exclusive(async () => {
+      const node = this.opener.table.lookup(target.device, target.nodeName);
+      node.references++;
+      return this.attachUser(node, { name, writeThrough: false, ...permissions });
+    });
+  }
+
+  /** A user that lasts; takes over the caller's reference on the node. */
+  private async attachUser(
+    node: BlockNode,
+    options: { name: string; perm: number; shared: number; writeThrough: boolean },
+  ): Promise<NodeUser> {
+    try {
+      const user = await NodeUser.attach(this, node, options);
+      this.users.push(user);
+      return user;
+    } finally {
+      await this.opener.unref(node);
+    }
+  }
+
+  createSupport(format: string, filename?: string): CreateSupport {
+    return this.creator.support(format, filename);
+  }
+
+  prepareCreate(request: CreateImageRequest, unsafe: boolean): Promise<PreparedCreate> {
+    return this.exclusive(() => this.creator.prepare(request, unsafe));
+  }
+
+  createImage(request: CreateImageRequest): Promise<void> {
+    return this.exclusive(() => this.creator.createImage(request));
+  }
+
+  find(nodeName: string): NodeView | null {
+    return this.opener.table.find(nodeName);
+  }
+
+  nodes(): NodeView[] {
+    return this.newestFirst();
+  }
+
+  private newestFirst(): BlockNode[] {
+    return [...this.opener.table.all()].reverse();
+  }
+
+  close(): Promise<void> {
+    return this.exclusive(async () => {
+      let failure: unknown = null;
+      const attempt = async (end: () => Promise<void>) => {
+        try {
+          await end();
+        } catch (error) {
+          failure ??= error;
+        }
+      };
+      for (const user of [...this.users]) await attempt(() => user.closeNow());
+      for (const node of this.newestFirst()) {
+        if (!node.monitorOwned) continue;
+        node.monitorOwned = false;
+        await attempt(() => this.opener.unref(node));
+      }
+      if (failure !== null) throw toGraphError(failure);
+    });
+  }
+}
+
+/** A backing file of somebody is not to be deleted or resized. */
+function checkNotBacking(node: BlockNode): void {
+  for (const link of node.parents) {
+    if (link.role & Role.COW && 'name' in link.parent) {
+      const reason = `node is used as backing hd of '${(link.parent as BlockNode).name}'`;
+      throw new GraphError(`Node '${node.name}' is busy: ${reason}`);
+    }
+  }
+}

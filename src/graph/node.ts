@@ -1,0 +1,177 @@
+/** Nodes of the graph, the links between them, and what a driver keeps with a node. */
+import type { Engine, NodeHandle } from '../engine/contract';
+import { Permission } from '../files/locks';
+import type { BlockNodeInfo, DetectZeroes, NodeChild, NodeView } from './api';
+import type { Driver } from './drivers/driver';
+import { GraphError } from './errors';
+import { fullBackingName } from './filename';
+import { nodeInfo } from './info';
+import type { Options } from './options';
+import type { QmpObject } from '../qapi/value';
+
+/** How a node uses a child; it decides on permissions (graph.md section 3). */
+export const enum Role {
+  /** Everything is passed on to it. */
+  FILTERED = 1,
+  /** It holds what the node has not. */
+  COW = 2,
+  METADATA = 4,
+  DATA = 8,
+  /** It is the image itself. */
+  PRIMARY = 16,
+}
+
+/** A user of nodes: a node or a block backend. */
+export interface LinkParent {
+  /** As conflicts name it. */
+  describe(): string;
+}
+
+/** One user's use of one node. */
+export interface Link {
+  readonly name: string;
+  readonly role: number;
+  readonly parent: LinkParent;
+  readonly node: BlockNode;
+  perm: number;
+  shared: number;
+}
+
+/** What must follow a change of a node's permissions (image locks, the mode of an open file). */
+export interface PermissionFollower {
+  /** Makes the change possible, or throws and leaves all as it was. */
+  prepare(perm: number, shared: number): Promise<void>;
+  /** Ends a prepared change; it cannot fail. */
+  commit(): Promise<void>;
+  /** Takes a prepared change back; it cannot fail. */
+  abort(): Promise<void>;
+  /** The node is closed. */
+  release(): void;
+}
+
+/** The options that every node has, after defaults and inheritance. */
+export interface CommonOptions {
+  readOnly: boolean;
+  autoReadOnly: boolean;
+  direct: boolean;
+  noFlush: boolean;
+  forceShare: boolean;
+  discard: boolean;
+  detectZeroes: DetectZeroes;
+}
+
+/** A block node. */
+export class BlockNode implements NodeView, LinkParent {
+  /** Empty until the node has its name. */
+  name = '';
+  /** Users of this node, newest first. */
+  readonly parents: Link[] = [];
+  /** Uses of other nodes, newest first. */
+  readonly links: Link[] = [];
+  /** Who keeps the node open: links, the monitor, and operations that are under way. */
+  references = 1;
+  /** Made by blockdev-add and not deleted. */
+  monitorOwned = false;
+  follower: PermissionFollower | null = null;
+  backingFile = '';
+  backingFormat = '';
+  /** The name that an implicit backing file has, or the stored one if the backing file was overridden. */
+  autoBackingFile = '';
+  exactFilename = '';
+  fullOpenOptions: QmpObject = {};
+  filename = '';
+  /** Operations other than writing a name's worth are refused with this reason (`blockdev-del`, `block_resize`). */
+  blocker: string | null = null;
+  /** The format was guessed to be raw: writes must not make block 0 look like another format. */
+  guardProbe = false;
+  private opened: NodeHandle | null = null;
+
+  constructor(
+    readonly engine: Engine,
+    readonly type: Driver,
+    /** What the node was opened with, flattened, without defaults. */
+    readonly given: Options,
+    readonly common: CommonOptions,
+    /** Opened for information only. */
+    readonly noIo: boolean,
+  ) {}
+
+  get driver(): string {
+    return this.type.name;
+  }
+
+  get handle(): NodeHandle {
+    if (this.opened === null) throw new GraphError(`Node '${this.name}' is not open`);
+    return this.opened;
+  }
+
+  set handle(handle: NodeHandle) {
+    this.opened = handle;
+  }
+
+  get isOpen(): boolean {
+    return this.opened !== null;
+  }
+
+  /** Flushes and closes in the engine. The node is closed even if this throws. */
+  closeHandle(): void {
+    const handle = this.opened;
+    this.opened = null;
+    if (handle !== null) this.engine.close(handle);
+  }
+
+  get readOnly(): boolean {
+    return this.common.readOnly;
+  }
+
+  get isFilter(): boolean {
+    return this.type.filter;
+  }
+
+  get children(): readonly NodeChild[] {
+    return [...this.links].reverse();
+  }
+
+  private child(role: number): BlockNode | null {
+    return this.links.find((link) => link.role & role)?.node ?? null;
+  }
+
+  get backing(): BlockNode | null {
+    return this.child(Role.COW);
+  }
+
+  get filtered(): BlockNode | null {
+    return this.child(Role.FILTERED);
+  }
+
+  get primary(): BlockNode | null {
+    return this.child(Role.PRIMARY);
+  }
+
+  get fullBackingFile(): string | null {
+    return fullBackingName(this);
+  }
+
+  describe(): string {
+    return `node '${this.name}'`;
+  }
+
+  length(): number {
+    return this.engine.length(this.handle);
+  }
+
+  info(): BlockNodeInfo {
+    return nodeInfo(this);
+  }
+
+  /** What all users together need of this node, and what all of them share. */
+  cumulative(): { perm: number; shared: number } {
+    let perm = 0;
+    let shared: number = Permission.ALL;
+    for (const link of this.parents) {
+      perm |= link.perm;
+      shared &= link.shared;
+    }
+    return { perm, shared };
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Permissions of links (graph.md section 3): what every user needs of a node and lets others have. A change is tried on
+ * all nodes below it, then committed or taken back as a whole.
+ */
+import { Permission } from '../files/locks';
+import { GraphError } from './errors';
+import { Role, type BlockNode, type Link, type PermissionFollower } from './node';
+
+const { CONSISTENT_READ, WRITE, WRITE_UNCHANGED, RESIZE, ALL } = {
+  CONSISTENT_READ: Permission.CONSISTENT_READ,
+  WRITE: Permission.WRITE,
+  WRITE_UNCHANGED: Permission.WRITE_UNCHANGED,
+  RESIZE: Permission.RESIZE,
+  ALL: Permission.ALL,
+} as const;
+
+const NAMES: readonly [number, string][] = [
+  [CONSISTENT_READ, 'consistent read'],
+  [WRITE, 'write'],
+  [WRITE_UNCHANGED, 'write unchanged'],
+  [RESIZE, 'resize'],
+];
+
+/** Permissions as texts name them. */
+export function permissionNames(perm: number): string {
+  return NAMES.filter(([bit]) => perm & bit)
+    .map(([, name]) => name)
+    .join(', ');
+}
+
+/** Permissions in the names and the order of x-debug-query-block-graph. */
+export function permissionList(perm: number): ('resize' | 'write-unchanged' | 'write' | 'consistent-read')[] {
+  const list = (['consistent-read', 'write', 'write-unchanged', 'resize'] as const).filter(
+    (_, bit) => perm & (1 << bit),
+  );
+  return list.reverse();
+}
+
+/** What a node with these cumulative permissions takes and shares on one of its children. */
+export function childPermissions(
+  node: BlockNode,
+  role: number,
+  cumulative: { perm: number; shared: number },
+): { perm: number; shared: number } {
+  let { perm, shared } = cumulative;
+  if (role & Role.FILTERED) {
+    // A filter is as its users are.
+  } else if (role & Role.COW) {
+    perm &= CONSISTENT_READ;
+    const writes = shared & WRITE ? WRITE | RESIZE : 0;
+    shared = CONSISTENT_READ | WRITE_UNCHANGED | writes;
+  } else if (role & Role.METADATA) {
+    if (!node.noIo) perm |= CONSISTENT_READ;
+    if (!node.readOnly) perm |= WRITE | RESIZE;
+    shared &= ~(WRITE | RESIZE);
+  } else {
+    if (perm & WRITE_UNCHANGED) perm |= WRITE;
+    if (perm & WRITE) perm |= RESIZE;
+    shared &= ~RESIZE;
+  }
+  if (node.common.forceShare) shared = ALL;
+  return { perm, shared };
+}
+
+/** `nodes` and all below them, every node after all of its parents that are in the list. */
+function downward(nodes: Iterable<BlockNode>): BlockNode[] {
+  const done = new Set<BlockNode>();
+  const order: BlockNode[] = [];
+  const visit = (node: BlockNode) => {
+    if (done.has(node)) return;
+    done.add(node);
+    for (const link of node.links) visit(link.node);
+    order.push(node);
+  };
+  for (const node of nodes) visit(node);
+  return order.reverse();
+}
+
+/** Throws if one user of the node needs what another does not share. */
+function checkUsers(node: BlockNode): void {
+  for (const sharer of node.parents) {
+    for (const user of node.parents) {
+      const missing = user.perm & ~sharer.shared;
+      if (user === sharer || !missing) continue;
+      const use = (link: Link) =>
+        `${link.parent.describe()} (uses node '${node.name}' as '${link.name}' child)`;
+      throw new GraphError(
+        `Permission conflict on node '${node.name}': permissions '${permissionNames(missing)}' ` +
+          `are both required by ${use(user)} and unshared by ${use(sharer)}.`,
+      );
+    }
+  }
+}
+
+/**
+ * Works out the permissions below some nodes anew, after links were added, removed or changed. On a failure all
+ * permissions and locks are as they were; the caller takes its change of the links back.
+ */
+export async function refreshPermissions(nodes: Iterable<BlockNode>): Promise<void> {
+  const before: [Link, number, number][] = [];
+  const prepared: PermissionFollower[] = [];
+  try {
+    for (const node of downward(nodes)) {
+      const cumulative = node.cumulative();
+      checkUsers(node);
+      if (node.readOnly && cumulative.perm & (WRITE | WRITE_UNCHANGED)) {
+        throw new GraphError('Block node is read-only');
+      }
+      if (node.follower) {
+        await node.follower.prepare(cumulative.perm, cumulative.shared);
+        prepared.push(node.follower);
+      }
+      for (const link of node.links) {
+        const { perm, shared } = childPermissions(node, link.role, cumulative);
+        before.push([link, link.perm, link.shared]);
+        link.perm = perm;
+        link.shared = shared;
+      }
+    }
+  } catch (error) {
+    for (const [link, perm, shared] of before.reverse()) {
+      link.perm = perm;
+      link.shared = shared;
+    }
+    for (const follower of prepared.reverse()) await follower.abort();
+    throw error;
+  }
+  for (const follower of prepared) await follower.commit();
+}
+
+/** Adds a use of a node and takes the permissions it needs; on a conflict there is no link. */
+export async function attach(link: Link, owner: BlockNode | null): Promise<void> {
+  link.node.parents.unshift(link);
+  owner?.links.unshift(link);
+  try {
+    await refreshPermissions([owner ?? link.node]);
+  } catch (error) {
+    unlink(link, owner);
+    throw error;
+  }
+  link.node.references++;
+}
+
+/** Removes a use of a node; its permissions are given back. The reference stays with the caller. */
+export async function detach(link: Link, owner: BlockNode | null): Promise<void> {
+  unlink(link, owner);
+  await refreshPermissions([link.node]);
+}
+
+function unlink(link: Link, owner: BlockNode | null): void {
+  const remove = (list: Link[]) => {
+    const at = list.indexOf(link);
+    if (at >= 0) list.splice(at, 1);
+  };
+  remove(link.node.parents);
+  if (owner) remove(owner.links);
+}

@@ -1,0 +1,215 @@
+/** Users of nodes from outside the graph: block backends. */
+import {
+  BlockError,
+  RequestFlag,
+  type BlockStatus,
+  type IoBuffer,
+  type NodeHandle,
+  type NodeStats,
+  type Prealloc,
+} from '../engine/contract';
+import { Errno, strerror } from '../files/contract';
+import { Permission } from '../files/locks';
+import type { BlockGraphInfo, BlockNodeInfo, BlockUser, NodeView } from './api';
+import { toGraphError } from './errors';
+import { graphInfo, nodeInfo } from './info';
+import type { BlockNode, Link, LinkParent } from './node';
+import type { Opener } from './open';
+import { attach, detach, refreshPermissions } from './permissions';
+import { PROBE_BYTES, probeFormat } from './probe';
+
+/** What of the graph a user needs. */
+export interface UserHost {
+  readonly opener: Opener;
+  /** Runs a change of the graph when no other one is under way. */
+  exclusive<T>(change: () => Promise<T>): Promise<T>;
+  /** The user is gone. */
+  forget(user: NodeUser): void;
+}
+
+/** How a user sends requests. */
+export interface UserOptions {
+  name: string;
+  perm: number;
+  shared: number;
+  /** Every write is on stable storage when it returns. */
+  writeThrough: boolean;
+}
+
+/** A block backend on a node. */
+export class NodeUser implements BlockUser, LinkParent {
+  private link: Link | null = null;
+  readonly name: string;
+  private readonly writeThrough: boolean;
+
+  private constructor(
+    private readonly host: UserHost,
+    readonly node: BlockNode,
+    options: UserOptions,
+  ) {
+    this.name = options.name;
+    this.writeThrough = options.writeThrough;
+  }
+
+  /** Attaches a new user to a node. Runs inside an exclusive change; the node gets a reference of its own. */
+  static async attach(host: UserHost, node: BlockNode, options: UserOptions): Promise<NodeUser> {
+    const user = new NodeUser(host, node, options);
+    const link: Link = {
+      name: 'root',
+      role: 0,
+      parent: user,
+      node,
+      perm: options.perm,
+      shared: options.shared,
+    };
+    await attach(link, null);
+    user.link = link;
+    return user;
+  }
+
+  describe(): string {
+    return 'an unnamed block device';
+  }
+
+  get root(): Link {
+    if (!this.link) throw new BlockError(Errno.ENOMEDIUM, strerror(Errno.ENOMEDIUM));
+    return this.link;
+  }
+
+  get perm(): number {
+    return this.root.perm;
+  }
+
+  get shared(): number {
+    return this.root.shared;
+  }
+
+  setPermissions(perm: number, shared: number): Promise<void> {
+    return this.host.exclusive(async () => {
+      const link = this.root;
+      const before = { perm: link.perm, shared: link.shared };
+      Object.assign(link, { perm, shared });
+      try {
+        await refreshPermissions([link.node]);
+      } catch (error) {
+        Object.assign(link, before);
+        throw error;
+      }
+    });
+  }
+
+  private get handle(): NodeHandle {
+    return this.root.node.handle;
+  }
+
+  private need(permission: number): void {
+    if (!(this.root.perm & permission)) throw new BlockError(Errno.EPERM, strerror(Errno.EPERM));
+  }
+
+  length(): number {
+    return this.node.engine.length(this.handle);
+  }
+
+  read(offset: number, bytes: number, buffer: IoBuffer, at = 0): void {
+    this.node.engine.read(this.handle, offset, bytes, buffer, at);
+  }
+
+  write(offset: number, bytes: number, buffer: IoBuffer, at = 0, flags = 0): void {
+    this.need(Permission.WRITE);
+    const { engine, common } = this.node;
+    if (this.node.guardProbe && offset < PROBE_BYTES && bytes > 0)
+      this.guardSector(offset, bytes, buffer, at);
+    const flagged = this.writeThrough ? flags | RequestFlag.FUA : flags;
+    if (common.detectZeroes !== 'off' && bytes > 0 && engine.zeroRun(buffer, at, bytes) === bytes) {
+      const unmap = common.detectZeroes === 'unmap' ? RequestFlag.MAY_UNMAP : 0;
+      engine.writeZeroes(this.handle, offset, bytes, flagged | unmap);
+      return;
+    }
+    engine.write(this.handle, offset, bytes, buffer, at, flagged);
+  }
+
+  /** Refuses to make the first sector of an image that was guessed to be raw look like another format. */
+  private guardSector(offset: number, bytes: number, buffer: IoBuffer, at: number): void {
+    const { engine } = this.node;
+    const sector = engine.alloc(PROBE_BYTES);
+    try {
+      sector.view().fill(0);
+      engine.read(this.handle, 0, Math.min(PROBE_BYTES, this.length()), sector);
+      const end = Math.min(PROBE_BYTES, offset + bytes);
+      sector.view(offset, end - offset).set(buffer.view(at, end - offset));
+      if (probeFormat(sector.view(), this.node.filename) !== 'raw') {
+        throw new BlockError(Errno.EPERM, strerror(Errno.EPERM));
+      }
+    } finally {
+      sector.free();
+    }
+  }
+
+  writeZeroes(offset: number, bytes: number, flags = 0): void {
+    this.need(Permission.WRITE);
+    const { engine, common } = this.node;
+    let passed = this.writeThrough ? flags | RequestFlag.FUA : flags;
+    if (!common.discard) passed &= ~RequestFlag.MAY_UNMAP;
+    engine.writeZeroes(this.handle, offset, bytes, passed);
+  }
+
+  discard(offset: number, bytes: number): void {
+    this.need(Permission.WRITE);
+    for (let node: BlockNode | null = this.node; node; node = node.filtered) if (!node.common.discard) return;
+    this.node.engine.discard(this.handle, offset, bytes);
+  }
+
+  flush(): void {
+    this.node.engine.flush(this.handle);
+  }
+
+  truncate(size: number, preallocation?: Prealloc): void {
+    this.need(Permission.RESIZE);
+    this.node.engine.truncate(this.handle, size, preallocation);
+  }
+
+  blockStatus(offset: number, bytes: number): BlockStatus {
+    return this.node.engine.blockStatus(this.handle, offset, bytes);
+  }
+
+  blockStatusAbove(base: NodeView | null, offset: number, bytes: number): BlockStatus {
+    return this.node.engine.blockStatusAbove(this.handle, base?.handle ?? null, offset, bytes);
+  }
+
+  stats(): NodeStats {
+    return this.node.engine.stats(this.handle);
+  }
+
+  nodeOf(handle: NodeHandle): NodeView | null {
+    return this.host.opener.table.all().find((node) => node.isOpen && node.handle === handle) ?? null;
+  }
+
+  info(): BlockNodeInfo {
+    return nodeInfo(this.root.node);
+  }
+
+  graphInfo(): BlockGraphInfo {
+    return graphInfo(this.root.node);
+  }
+
+  close(): Promise<void> {
+    return this.host.exclusive(() => this.closeNow());
+  }
+
+  /** The same inside an exclusive change. */
+  async closeNow(): Promise<void> {
+    const link = this.link;
+    if (!link) return;
+    let failure: unknown = null;
+    try {
+      if (link.perm & Permission.WRITE) this.flush();
+    } catch (error) {
+      failure = error;
+    }
+    this.link = null;
+    this.host.forget(this);
+    await detach(link, null);
+    await this.host.opener.unref(link.node);
+    if (failure !== null) throw toGraphError(failure);
+  }
+}
