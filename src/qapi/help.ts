@@ -75,7 +75,7 @@ export const COMMAND_HELP: Readonly<Record<string, string>> = {
   'qom-set': 'Write a property of an object',
   'qom-list-types': 'List the types of objects',
   'qom-list-properties': 'List the properties of a type of objects',
-  'object-add': 'Create an object: secret, throttle group, ...',
+  'object-add': 'Create an object, such as a secret or a throttle group',
   'object-del': 'Delete an object',
 };
 

@@ -52,13 +52,11 @@ class Introspection {
   /** The name of a type in the reply; the first use puts it on the list. */
   private use(name: string): string {
     const type = findType(name);
-    const key = type.kind === 'builtin' ? builtinName(name) : name;
+    let key = type.kind === 'builtin' ? builtinName(name) : name;
+    if (type.kind === 'array') key = `[${this.use(type.element)}]`;
     const known = this.names.get(key);
     if (known !== undefined) return known;
-    let shown: string;
-    if (type.kind === 'builtin') shown = key;
-    else if (type.kind === 'array') shown = `[${this.use(type.element)}]`;
-    else shown = String(this.next++);
+    const shown = type.kind === 'builtin' || type.kind === 'array' ? key : String(this.next++);
     this.names.set(key, shown);
     this.queue.push(type);
     return shown;
