@@ -1,0 +1,79 @@
+/** qemu-img: one file per verb. */
+import type { Tool } from '../context';
+import { ToolExit, ToolFailure, toFailure } from '../failure';
+import { Getopt } from '../getopt';
+import { versionText } from '../version';
+import { convert } from './convert';
+import { create } from './create';
+import { mainHelp } from './help';
+import { info } from './info';
+import { map } from './map';
+import { mistakeFailure, PROGRAM, usageFailure, VerbSession, type Verb } from './verb';
+
+const VERBS: readonly Verb[] = [convert, create, info, map];
+
+/** Verbs of the real tool that this one does not have yet. */
+const LATER = [
+  'amend',
+  'bench',
+  'bitmap',
+  'check',
+  'commit',
+  'compare',
+  'dd',
+  'measure',
+  'rebase',
+  'resize',
+  'snapshot',
+];
+
+/** The exit code of a process that Ctrl-C ended. */
+const INTERRUPTED = 130;
+
+/** Runs one command line of qemu-img; answers its exit code. */
+export const qemuImg: Tool = async (words, context) => {
+  let session: VerbSession | undefined;
+  try {
+    const rest = readMainOptions(words, (text) => context.stdout(text));
+    const [name, ...verbWords] = rest;
+    if (name === undefined) throw usageFailure('Not enough arguments');
+    const verb = VERBS.find((candidate) => candidate.name === name);
+    if (!verb) {
+      throw LATER.includes(name)
+        ? new ToolFailure(`${name} is not available yet`)
+        : usageFailure(`Command not found: ${name}`);
+    }
+    session = new VerbSession(context, verbWords, verb);
+    const code = await verb.run(session);
+    await session.end();
+    return code;
+  } catch (error) {
+    // What was still open is closed; a second failure on the way tells nothing new.
+    await session?.end().catch(() => undefined);
+    if (error instanceof ToolExit) return error.code;
+    if (context.signal.aborted) return INTERRUPTED;
+    const failure = toFailure(error);
+    context.stderr([`${PROGRAM}: ${failure.message}`, ...failure.hints].map((line) => `${line}\n`).join(''));
+    return failure.code;
+  }
+};
+
+/** The options in front of the verb; answers the verb and what follows it. */
+function readMainOptions(words: readonly string[], print: (text: string) => void): string[] {
+  const table = {
+    short: 'hVT:',
+    long: [
+      { name: 'help', value: false, code: 'h' },
+      { name: 'version', value: false, code: 'V' },
+      { name: 'trace', value: true, code: 'T' },
+    ],
+  };
+  const parser = new Getopt(words, table, true);
+  for (let found = parser.next(); found; found = parser.next()) {
+    if (found.kind === 'mistake') throw mistakeFailure(found);
+    if (found.code === 'T') throw new ToolFailure('--trace is not supported');
+    print(found.code === 'h' ? mainHelp(VERBS, LATER) : versionText(PROGRAM));
+    throw new ToolExit(0);
+  }
+  return parser.operands;
+}

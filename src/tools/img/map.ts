@@ -1,0 +1,211 @@
+/** qemu-img map */
+import { Status } from '../../engine/contract';
+import type { BlockUser, NodeView } from '../../graph';
+import { step, ToolFailure } from '../failure';
+import { decimal } from '../sizes';
+import { Pace } from '../pace';
+import {
+  COMMON,
+  readOutputFormat,
+  readSizeArgument,
+  refuseObject,
+  type Verb,
+  type VerbSession,
+} from './verb';
+
+/** Tells where the contents of an image are. */
+export const map: Verb = {
+  name: 'map',
+  summary: 'Tell where the contents of an image are stored',
+  operands: 'FILE',
+  options: [
+    COMMON.help,
+    COMMON.format,
+    COMMON.imageOpts,
+    { short: 's', long: ['start-offset'], value: 'OFFSET', help: 'where to start (default: 0)' },
+    { short: 'l', long: ['max-length'], value: 'LENGTH', help: 'how much to look at (default: all)' },
+    COMMON.forceShare,
+    COMMON.object,
+    COMMON.output,
+  ],
+  run: async (session) => {
+    let imageOpts = false;
+    let format: string | undefined;
+    let output: 'human' | 'json' = 'human';
+    let forceShare = false;
+    let start = 0n;
+    let max: bigint | undefined;
+    for (const { code, value } of session.options()) {
+      if (code === 'f') format = value;
+      else if (code === 'image-opts') imageOpts = true;
+      else if (code === 's') start = readSizeArgument('start offset', value);
+      else if (code === 'l') max = readSizeArgument('max length', value);
+      else if (code === 'U') forceShare = true;
+      else if (code === 'output') output = readOutputFormat(value);
+      else refuseObject();
+    }
+    const name = session.oneFile();
+    const user = await session.open(
+      session.graph(),
+      { name, imageOpts, format },
+      { readOnly: true, forceShare },
+    );
+    const length = await step(`Failed to get size for '${name}': `, () => user.length());
+    const end = max === undefined ? length : Math.min(length, Number(start + max));
+    const printer = output === 'human' ? new HumanMap(session) : new JsonMap(session);
+    await walk(session, user, Number(start), end, printer);
+    return 0;
+  },
+};
+
+/** A run of bytes of one kind. */
+interface Entry {
+  start: number;
+  length: number;
+  /** Backing files that were asked in vain. */
+  depth: number;
+  present: boolean;
+  zero: boolean;
+  data: boolean;
+  compressed: boolean;
+  /** Where the bytes are in the file; undefined: not told. */
+  offset: number | undefined;
+  filename: string;
+}
+
+interface MapPrinter {
+  entry(entry: Entry): void;
+  end(last: Entry): void;
+}
+
+async function walk(
+  session: VerbSession,
+  user: BlockUser,
+  start: number,
+  end: number,
+  printer: MapPrinter,
+): Promise<void> {
+  const pace = new Pace(session.context);
+  let current = emptyEntry(start);
+  for (let at = start; at < end;) {
+    const next = await step('Could not read file metadata: ', () => lookUp(session, user, at, end - at));
+    if (continues(current, next)) {
+      current.length += next.length;
+    } else {
+      if (current.length > 0) printer.entry(current);
+      current = next;
+    }
+    at += next.length;
+    await pace.rest(at - start, end - start);
+  }
+  printer.end(current);
+}
+
+function emptyEntry(start: number): Entry {
+  const nothing = {
+    present: false,
+    zero: false,
+    data: false,
+    compressed: false,
+    offset: undefined,
+    filename: '',
+  };
+  return { start, length: 0, depth: 0, ...nothing };
+}
+
+function continues(before: Entry, next: Entry): boolean {
+  return (
+    before.length > 0 &&
+    before.zero === next.zero &&
+    before.data === next.data &&
+    before.present === next.present &&
+    before.compressed === next.compressed &&
+    before.depth === next.depth &&
+    before.filename === next.filename &&
+    (before.offset === undefined) === (next.offset === undefined) &&
+    (before.offset === undefined || before.offset + before.length === next.offset)
+  );
+}
+
+/** Goes down from the top until a node knows the bytes. */
+function lookUp(session: VerbSession, user: BlockUser, start: number, bytes: number): Entry {
+  const { engine } = session.context;
+  let node: NodeView = skipFilters(user.node);
+  let rest = bytes;
+  for (let depth = 0; ; depth++) {
+    const status = engine.blockStatus(node.handle, start, rest);
+    const below = node.backing && skipFilters(node.backing);
+    if (status.bytes > 0 && !(status.flags & (Status.DATA | Status.ZERO)) && below) {
+      rest = status.bytes;
+      node = below;
+      continue;
+    }
+    if (status.bytes === 0) {
+      // A shorter backing file: the bytes behind its end are zeros that it need not hold.
+      return { ...emptyEntry(start), length: rest, depth, present: true, zero: true };
+    }
+    const valid = (status.flags & Status.OFFSET_VALID) !== 0;
+    return {
+      start,
+      length: status.bytes,
+      depth,
+      present: (status.flags & Status.ALLOCATED) !== 0,
+      zero: (status.flags & Status.ZERO) !== 0,
+      data: (status.flags & Status.DATA) !== 0,
+      compressed: (status.flags & Status.COMPRESSED) !== 0,
+      offset: valid ? status.map : undefined,
+      filename: (valid && status.file !== null ? user.nodeOf(status.file)?.filename : undefined) ?? '',
+    };
+  }
+}
+
+function skipFilters(node: NodeView): NodeView {
+  let current = node;
+  while (current.isFilter && current.filtered) current = current.filtered;
+  return current;
+}
+
+class HumanMap implements MapPrinter {
+  constructor(private readonly session: VerbSession) {
+    this.row('Offset', 'Length', 'Mapped to', 'File');
+  }
+
+  entry(entry: Entry): void {
+    if (!entry.data || entry.zero) return;
+    if (entry.offset === undefined) {
+      throw new ToolFailure('File contains external, encrypted or compressed clusters.');
+    }
+    this.row(hex(entry.start), hex(entry.length), hex(entry.offset), entry.filename);
+  }
+
+  end(last: Entry): void {
+    if (last.length > 0) this.entry(last);
+  }
+
+  private row(start: string, length: string, offset: string, file: string): void {
+    this.session.context.stdout(`${start.padEnd(15)} ${length.padEnd(15)} ${offset.padEnd(15)} ${file}\n`);
+  }
+}
+
+const hex = (value: number): string => (value === 0 ? '0' : `0x${value.toString(16)}`);
+
+class JsonMap implements MapPrinter {
+  private separator = '[';
+
+  constructor(private readonly session: VerbSession) {}
+
+  entry(entry: Entry): void {
+    const offset = entry.offset === undefined ? '' : `, "offset": ${decimal(entry.offset)}`;
+    this.session.context.stdout(
+      `${this.separator}{ "start": ${decimal(entry.start)}, "length": ${decimal(entry.length)}, ` +
+        `"depth": ${entry.depth}, "present": ${entry.present}, "zero": ${entry.zero}, "data": ${entry.data}, ` +
+        `"compressed": ${entry.compressed}${offset}}`,
+    );
+    this.separator = ',\n';
+  }
+
+  end(last: Entry): void {
+    this.entry(last);
+    this.session.context.stdout(']\n');
+  }
+}

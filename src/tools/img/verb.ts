@@ -1,0 +1,172 @@
+/** What a verb of qemu-img is, and what all of them share: options, errors of usage, opening. */
+import { BlockGraph, type BlockUser, type OpenImageRequest } from '../../graph';
+import type { ToolContext } from '../context';
+import { step, ToolExit, ToolFailure } from '../failure';
+import { Getopt, type FoundOption, type OptionMistake } from '../getopt';
+import { imageOptions } from '../optionlist';
+import { cvtnum, INT64_MAX } from '../sizes';
+import { verbHelp } from './help';
+
+export const PROGRAM = 'qemu-img';
+
+/** An option of a verb: one declaration for the parser and for the help. */
+export interface VerbOption {
+  /** A letter. */
+  short?: string;
+  /** Long names; the first one is shown. */
+  long?: readonly string[];
+  /** What the value is, in capitals; absent: no value. */
+  value?: string;
+  help: string;
+}
+
+/** A verb of qemu-img. */
+export interface Verb {
+  name: string;
+  /** One line for the list of verbs. */
+  summary: string;
+  /** What stands behind the options. */
+  operands: string;
+  options: readonly VerbOption[];
+  run(session: VerbSession): Promise<number>;
+}
+
+/** An option that was given; `code` is its letter, or its first long name if it has none. */
+export type GivenOption = Pick<FoundOption, 'code' | 'value'>;
+
+/** A mistake on the command line. */
+export function usageFailure(text: string): ToolFailure {
+  return new ToolFailure(text, ["Try 'qemu-img --help' for more information"]);
+}
+
+/** The same for what the parser found; 9.1 has two texts for all of them. */
+export function mistakeFailure(mistake: OptionMistake): ToolFailure {
+  const what = mistake.what === 'missing-value' ? 'missing argument for' : 'unrecognized';
+  return usageFailure(`${what} option '${mistake.word}'`);
+}
+
+/** One call of a verb. */
+export class VerbSession {
+  /** What is no option; complete when all options were read. */
+  operands: readonly string[] = [];
+  private readonly graphs: BlockGraph[] = [];
+
+  constructor(
+    readonly context: ToolContext,
+    private readonly words: readonly string[],
+    private readonly verb: Verb,
+  ) {}
+
+  /** The options in their order. Throws on the first mistake; prints the help and ends at --help. */
+  *options(): Generator<GivenOption> {
+    const declared = this.verb.options;
+    const code = (option: VerbOption): string => option.short ?? option.long?.[0] ?? '';
+    const parser = new Getopt(this.words, {
+      short: declared
+        .map((option) => (option.short ?? '') + (option.short && option.value ? ':' : ''))
+        .join(''),
+      long: declared.flatMap((option) =>
+        (option.long ?? []).map((name) => ({ name, value: option.value !== undefined, code: code(option) })),
+      ),
+    });
+    for (let found = parser.next(); found; found = parser.next()) {
+      if (found.kind === 'mistake') throw mistakeFailure(found);
+      if (found.code === 'h') {
+        this.context.stdout(verbHelp(this.verb));
+        throw new ToolExit(0);
+      }
+      yield { code: found.code, value: found.value };
+    }
+    this.operands = parser.operands;
+  }
+
+  /** The one operand of verbs that take one image. */
+  oneFile(): string {
+    const [file] = this.operands;
+    if (file === undefined || this.operands.length > 1) throw usageFailure('Expecting one image file name');
+    return file;
+  }
+
+  /** A graph of this process; all are closed when the verb ends. */
+  graph(): BlockGraph {
+    const { engine, files, locks } = this.context;
+    const graph = new BlockGraph({ engine, files, locks, warn: (text) => this.warn(text) });
+    this.graphs.push(graph);
+    return graph;
+  }
+
+  /** Prints a warning. A block that starts with `WARNING` stands for itself. */
+  warn(text: string): void {
+    this.context.stderr(text.startsWith('WARNING') ? `${text}\n` : `${PROGRAM}: warning: ${text}\n`);
+  }
+
+  /** Opens an image as the user named it. */
+  async open(
+    graph: BlockGraph,
+    image: { name: string; imageOpts: boolean; format?: string | undefined },
+    how: Omit<OpenImageRequest, 'filename' | 'options' | 'format'>,
+  ): Promise<BlockUser> {
+    const request: OpenImageRequest = { ...how };
+    if (image.imageOpts) {
+      if (image.format !== undefined)
+        throw new ToolFailure('--image-opts and --format are mutually exclusive');
+      request.options = imageOptions(image.name, 'file', (text) => this.warn(text));
+      const share = request.options['force-share'];
+      if (how.forceShare && share !== undefined && share !== 'on') {
+        throw new ToolFailure('--force-share/-U conflicts with image options');
+      }
+    } else {
+      request.filename = image.name;
+      if (image.format !== undefined) request.format = image.format;
+    }
+    return step(`Could not open '${image.name}': `, () => graph.openImage(request));
+  }
+
+  /** Closes what is still open, whatever happened. */
+  async end(): Promise<void> {
+    for (const graph of this.graphs) await graph.close();
+  }
+}
+
+/** Reads a size of the command line; `what` names it in the messages. */
+export function readSizeArgument(what: string, text: string, max: bigint = INT64_MAX): bigint {
+  const value = cvtnum(text);
+  if (value === 'invalid') {
+    // Two messages of the real tool, each with the name of the program.
+    throw new ToolFailure(`Invalid ${what} specified. You may use k, M, G, T, P or E suffixes for`, [
+      `${PROGRAM}: kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.`,
+    ]);
+  }
+  if (value === 'range' || value > max) {
+    throw new ToolFailure(`Invalid ${what} specified. Must be between 0 and ${max}.`);
+  }
+  return value;
+}
+
+/** Reads the value of --output. */
+export function readOutputFormat(text: string): 'human' | 'json' {
+  if (text !== 'human' && text !== 'json')
+    throw usageFailure('--output must be used with human or json as argument.');
+  return text;
+}
+
+/** Refuses --object: the objects that an image tool could use come with encryption and throttling. */
+export function refuseObject(): never {
+  throw new ToolFailure('--object is not available yet');
+}
+
+/** Options that most verbs take. */
+export const COMMON = {
+  help: { short: 'h', long: ['help'], help: 'show this help and exit' },
+  format: { short: 'f', long: ['format'], value: 'FMT', help: 'format of the image (default: looked at)' },
+  imageOpts: { long: ['image-opts'], help: 'the file name is a list of options, key=value,...' },
+  output: { long: ['output'], value: 'human|json', help: 'how to print (default: human)' },
+  forceShare: {
+    short: 'U',
+    long: ['force-share'],
+    help: 'open the image even if another process writes to it',
+  },
+  object: { long: ['object'], value: 'OBJECT', help: 'define an object (not available yet)' },
+  quiet: { short: 'q', long: ['quiet'], help: 'print only errors' },
+  progress: { short: 'p', long: ['progress'], help: 'show how far the work is' },
+} as const satisfies Record<string, VerbOption>;

@@ -1,0 +1,205 @@
+/** write, writev, aio_write */
+import { RequestFlag } from '../../../engine/contract';
+import { FileError } from '../../../files/contract';
+import { Permission } from '../../../files/locks';
+import { MAX_REQUEST, needSectors, readLengths, readNumber, readPattern } from '../arguments';
+import { CommandFailure, SyntaxMistake, type Flags, type IoCall, type IoCommand } from '../command';
+import { toFailure } from '../../failure';
+import { bulkPieces, reportTransfer, writePieces, type Extent } from '../transfer';
+
+const DEFAULT_PATTERN = 0xcd;
+
+/** Puts bytes into a piece that starts at `at` of the request. */
+type Fill = (bytes: Uint8Array, at: number) => void;
+
+const fillWith =
+  (pattern: number): Fill =>
+  (bytes) =>
+    void bytes.fill(pattern);
+
+function requestFlags(flags: Flags): number {
+  return (
+    (flags.has('f') ? RequestFlag.FUA : 0) |
+    (flags.has('u') ? RequestFlag.MAY_UNMAP : 0) |
+    (flags.has('n') ? RequestFlag.NO_FALLBACK : 0)
+  );
+}
+
+/** Writes (`fill` null: zeros) and prints the result. */
+async function writeAndReport(
+  call: IoCall,
+  extent: Extent,
+  flags: Flags,
+  fill: Fill | null,
+  failed: string,
+): Promise<boolean> {
+  const since = performance.now();
+  const { session, user } = call;
+  const bits = requestFlags(flags);
+  try {
+    if (fill) await writePieces(session, user, extent, bits, fill);
+    else await bulkPieces(session, user, extent, (offset, bytes) => user.writeZeroes(offset, bytes, bits));
+  } catch (error) {
+    throw new CommandFailure(`${failed}: ${toFailure(error).message}`);
+  }
+  reportTransfer(session, 'wrote', extent, since, { quiet: flags.has('q'), machine: flags.has('C') });
+  return true;
+}
+
+/** The contents of a file, over and over; null (a complaint was printed) if that cannot be. */
+async function fillFromFile(call: IoCall, path: string, bytes: number): Promise<Fill | null> {
+  const { session } = call;
+  let content: Uint8Array;
+  try {
+    const file = await session.context.files.open(path, { write: false });
+    try {
+      content = new Uint8Array(Math.min(file.size(), bytes));
+      file.read(content, 0);
+      if (file.size() === 0) {
+        session.complain(`${path}: file is empty`);
+        return null;
+      }
+    } finally {
+      file.close();
+    }
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    session.complain(`${path}: ${error.message}`);
+    return null;
+  }
+  return (piece, at) => {
+    for (let done = 0; done < piece.length;) {
+      const from = (at + done) % content.length;
+      const part = content.subarray(from, from + piece.length - done);
+      piece.set(part, done);
+      done += part.length;
+    }
+  };
+}
+
+function checkExclusions(flags: Flags): void {
+  const refuse = (condition: boolean, text: string): void => {
+    if (condition) throw new CommandFailure(text);
+  };
+  const has = (letter: string): boolean => flags.has(letter);
+  refuse(has('b') && has('z'), '-b and -z cannot be specified at the same time');
+  refuse(has('f') && (has('b') || has('c')), '-f and -b or -c cannot be specified at the same time');
+  refuse(has('n') && !has('z'), '-n requires -z to be specified');
+  refuse(has('u') && !has('z'), '-u requires -z to be specified');
+  const contents = ['z', 'P', 's'].filter(has).length;
+  refuse(contents > 1, 'Only one of -z, -P, and -s can be specified at the same time');
+}
+
+export const write: IoCommand = {
+  name: 'write',
+  alias: 'w',
+  min: 2,
+  syntax: '[-bcCfnqruz] [-P pattern | -s source_file] off len',
+  summary: 'writes a number of bytes at a specified offset',
+  needs: Permission.WRITE,
+  details: [
+    'Example: write 512 1k   fills the kilobyte behind the first sector with 0xcd',
+    '-b      write the state of the virtual machine (not available yet)',
+    '-c      write compressed clusters (not available yet)',
+    '-C      print the figures in one line for programs',
+    '-f      be on stable storage when it ends',
+    '-n      with -z: fail rather than write data',
+    '-P      fill with this byte',
+    '-q      do not print figures',
+    '-s      write the contents of this file, over and over',
+    '-u      with -z: space may be given back',
+    '-z      write zeros',
+    '-p, -r  change nothing here',
+  ],
+  run: async (call) => {
+    const { flags, operands } = call.options('bcCfnpP:qrs:uz');
+    const patternText = flags.get('P');
+    const pattern = patternText === undefined ? DEFAULT_PATTERN : readPattern(patternText);
+    const [offsetText, bytesText, extra] = operands;
+    if (offsetText === undefined || bytesText === undefined || extra !== undefined) throw new SyntaxMistake();
+    checkExclusions(flags);
+    const offset = readNumber(offsetText);
+    const bytes = readNumber(bytesText);
+    if (bytes > MAX_REQUEST && !flags.has('n')) {
+      throw new CommandFailure(`length cannot exceed ${MAX_REQUEST} without -n, given ${bytesText}`);
+    }
+    if (flags.has('b') || flags.has('c')) needSectors(offset, bytes);
+    if (flags.has('z') && flags.has('r')) {
+      throw new CommandFailure('cannot combine zero write with registered I/O buffer');
+    }
+    if (flags.has('b'))
+      throw new CommandFailure('write failed: writing the state of a virtual machine is not available yet');
+    if (flags.has('c'))
+      throw new CommandFailure('write failed: writing compressed clusters is not available yet');
+    const extent = { offset, bytes };
+    if (flags.has('z')) return writeAndReport(call, extent, flags, null, 'write failed');
+    const source = flags.get('s');
+    const fill = source === undefined ? fillWith(pattern) : await fillFromFile(call, source, bytes);
+    return fill ? writeAndReport(call, extent, flags, fill, 'write failed') : false;
+  },
+};
+
+export const writev: IoCommand = {
+  name: 'writev',
+  min: 2,
+  syntax: '[-Cfqr] [-P pattern] off len [len..]',
+  summary: 'writes a number of bytes at a specified offset',
+  needs: Permission.WRITE,
+  details: ['Example: writev 512 1k 1k   writes two kilobytes as one request', 'Options as for write.'],
+  run: async (call) => {
+    const { flags, operands } = call.options('CfqrP:');
+    const patternText = flags.get('P');
+    const pattern = patternText === undefined ? DEFAULT_PATTERN : readPattern(patternText);
+    const [offsetText, ...lengths] = operands;
+    if (offsetText === undefined || lengths.length === 0) throw new SyntaxMistake();
+    const offset = readNumber(offsetText);
+    const bytes = readLengths(lengths);
+    return writeAndReport(call, { offset, bytes }, flags, fillWith(pattern), 'writev failed');
+  },
+};
+
+export const aioWrite: IoCommand = {
+  name: 'aio_write',
+  min: 2,
+  syntax: '[-Cfiqruz] [-P pattern] off len [len..]',
+  summary: 'asynchronously writes a number of bytes',
+  needs: Permission.WRITE,
+  details: [
+    'Requests end before the next command starts; a failed one does not make the command fail.',
+    '-i      count an invalid request instead',
+    'Other options as for write.',
+  ],
+  run: async (call) => {
+    const { flags, operands } = call.options('CfiP:qruz');
+    const patternText = flags.get('P');
+    const pattern = patternText === undefined ? DEFAULT_PATTERN : readPattern(patternText);
+    if (flags.has('i')) {
+      call.print('injecting invalid write request');
+      return true;
+    }
+    const [offsetText, ...lengths] = operands;
+    if (offsetText === undefined || lengths.length === 0) throw new SyntaxMistake();
+    const zero = flags.has('z');
+    if (zero && lengths.length !== 1) throw new CommandFailure('-z supports only a single length parameter');
+    if (flags.has('u') && !zero) throw new CommandFailure('-u requires -z to be specified');
+    if (zero && patternText !== undefined)
+      throw new CommandFailure('-z and -P cannot be specified at the same time');
+    if (zero && flags.has('r'))
+      throw new CommandFailure('cannot combine zero write with registered I/O buffer');
+    const offset = readNumber(offsetText);
+    const bytes = zero ? readNumber(lengths[0] ?? '') : readLengths(lengths);
+    try {
+      await writeAndReport(
+        call,
+        { offset, bytes },
+        flags,
+        zero ? null : fillWith(pattern),
+        'aio_write failed',
+      );
+    } catch (error) {
+      if (!(error instanceof CommandFailure)) throw error;
+      call.print(error.message);
+    }
+    return true;
+  },
+};

@@ -1,0 +1,89 @@
+/** One run of qemu-io: the open image and what the commands do with the console. */
+import { BlockGraph, type BlockUser, type OpenImageRequest } from '../../graph';
+import type { ToolContext } from '../context';
+import { toFailure } from '../failure';
+import { Pace } from '../pace';
+
+export const PROGRAM = 'qemu-io';
+
+/** An image that is open. */
+export interface OpenFile {
+  user: BlockUser;
+  graph: BlockGraph;
+  /** How it was opened, for a change of the options. */
+  request: OpenImageRequest;
+}
+
+/** The state that the commands share. */
+export class IoSession {
+  file: OpenFile | null = null;
+  /** Set by `quit`. */
+  ended = false;
+
+  constructor(
+    readonly context: ToolContext,
+    /** --image-opts was given: `open` takes no -o. */
+    readonly imageOpts: boolean,
+  ) {}
+
+  /** A line for standard output, without its line feed. */
+  print(line: string): void {
+    this.context.stdout(`${line}\n`);
+  }
+
+  /** A line for standard error, without its line feed. */
+  complain(line: string): void {
+    this.context.stderr(`${line}\n`);
+  }
+
+  /** A failure on standard error, with the name of the program and what helps. */
+  report(error: unknown, prefix = ''): void {
+    const failure = toFailure(error);
+    this.complain(`${PROGRAM}: ${prefix}${failure.message}`);
+    failure.hints.forEach((hint) => this.complain(hint));
+  }
+
+  pace(): Pace {
+    return new Pace(this.context);
+  }
+
+  /** Opens an image; answers whether that went well. */
+  async open(request: OpenImageRequest): Promise<boolean> {
+    if (this.file) {
+      this.complain(`${PROGRAM}: file open already, try 'help close'`);
+      return false;
+    }
+    try {
+      this.file = await this.openFile(request);
+      return true;
+    } catch (error) {
+      const named = request.filename === undefined ? '' : ` device ${request.filename}`;
+      this.report(error, `can't open${named}: `);
+      return false;
+    }
+  }
+
+  /** Opens an image without keeping it. */
+  async openFile(request: OpenImageRequest): Promise<OpenFile> {
+    const { engine, files, locks } = this.context;
+    const graph = new BlockGraph({ engine, files, locks, warn: (text) => this.warn(text) });
+    return { user: await graph.openImage(request), graph, request };
+  }
+
+  /** Closes the image, if one is open. */
+  async close(): Promise<void> {
+    const file = this.file;
+    this.file = null;
+    if (!file) return;
+    try {
+      await file.user.close();
+    } finally {
+      await file.graph.close();
+    }
+  }
+
+  /** A block that starts with `WARNING` stands for itself. */
+  warn(text: string): void {
+    this.complain(text.startsWith('WARNING') ? text : `${PROGRAM}: warning: ${text}`);
+  }
+}

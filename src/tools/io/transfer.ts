@@ -1,0 +1,131 @@
+/** Requests of qemu-io of any length, done in pieces that fit a small buffer; and the lines printed about them. */
+import { BlockError } from '../../engine/contract';
+import { Errno, strerror } from '../../files/contract';
+import type { BlockUser } from '../../graph';
+import { ioDuration, ioSize } from '../human';
+import { decimal } from '../sizes';
+import type { IoSession } from './session';
+
+/** Bytes moved at once. */
+const PIECE = 2 * 1024 * 1024;
+/** Bytes zeroed or discarded at once; requests have less than 2^31. */
+const BULK_PIECE = 1024 * 1024 * 1024;
+const DUMP_WIDTH = 16;
+
+/** A part of an image. */
+export interface Extent {
+  offset: number;
+  bytes: number;
+}
+
+/** Refuses what is not inside the image, before anything was done. */
+export function checkBounds(user: BlockUser, { offset, bytes }: Extent): void {
+  if (offset + bytes > user.length()) throw new BlockError(Errno.EIO, strerror(Errno.EIO));
+}
+
+/** Reads; `each` gets the bytes piece by piece (valid during the call) with the place of the piece in the extent. */
+export async function readPieces(
+  session: IoSession,
+  user: BlockUser,
+  extent: Extent,
+  each: (bytes: Uint8Array, at: number) => void,
+): Promise<void> {
+  checkBounds(user, extent);
+  const pace = session.pace();
+  const buffer = session.context.engine.alloc(Math.min(PIECE, Math.max(extent.bytes, 1)));
+  try {
+    for (let at = 0; at < extent.bytes; at += PIECE) {
+      const bytes = Math.min(PIECE, extent.bytes - at);
+      user.read(extent.offset + at, bytes, buffer);
+      each(buffer.view(0, bytes), at);
+      await pace.rest(at, extent.bytes);
+    }
+  } finally {
+    buffer.free();
+  }
+}
+
+/** Writes what `fill` puts into each piece. */
+export async function writePieces(
+  session: IoSession,
+  user: BlockUser,
+  extent: Extent,
+  flags: number,
+  fill: (bytes: Uint8Array, at: number) => void,
+): Promise<void> {
+  checkBounds(user, extent);
+  const pace = session.pace();
+  const buffer = session.context.engine.alloc(Math.min(PIECE, Math.max(extent.bytes, 1)));
+  try {
+    for (let at = 0; at < extent.bytes; at += PIECE) {
+      const bytes = Math.min(PIECE, extent.bytes - at);
+      fill(buffer.view(0, bytes), at);
+      user.write(extent.offset + at, bytes, buffer, 0, flags);
+      await pace.rest(at, extent.bytes);
+    }
+  } finally {
+    buffer.free();
+  }
+}
+
+/** Zeroes or discards in pieces. */
+export async function bulkPieces(
+  session: IoSession,
+  user: BlockUser,
+  extent: Extent,
+  request: (offset: number, bytes: number) => void,
+): Promise<void> {
+  checkBounds(user, extent);
+  const pace = session.pace();
+  for (let at = 0; at < extent.bytes; at += BULK_PIECE) {
+    request(extent.offset + at, Math.min(BULK_PIECE, extent.bytes - at));
+    await pace.rest(at, extent.bytes);
+  }
+}
+
+/** How the two lines about a request are printed. */
+export interface ReportStyle {
+  quiet: boolean;
+  /** -C: one line for programs. */
+  machine: boolean;
+}
+
+/** Prints what was done: `verb` is `read`, `wrote` or `discard`. `since` is a time of performance.now(). */
+export function reportTransfer(
+  session: IoSession,
+  verb: string,
+  { offset, bytes }: Extent,
+  since: number,
+  style: ReportStyle,
+): void {
+  if (style.quiet) return;
+  // A clock that is too coarse must not make the rate infinite.
+  const seconds = Math.max(performance.now() - since, 0.0001) / 1000;
+  const rate = bytes / seconds;
+  if (style.machine) {
+    const time = ioDuration(seconds, true);
+    session.print(`${bytes},1,${time},${rate.toFixed(3)},${(1 / seconds).toFixed(3)}`);
+    return;
+  }
+  session.print(`${verb} ${bytes}/${bytes} bytes at offset ${decimal(offset)}`);
+  session.print(
+    `${ioSize(bytes)}, 1 ops; ${ioDuration(seconds)} (${ioSize(rate)}/sec and ${(1 / seconds).toFixed(4)} ops/sec)`,
+  );
+}
+
+/** Lines of 16 bytes, in hexadecimal and as characters. */
+export function dump(bytes: Uint8Array, offset: number): string {
+  const lines: string[] = [];
+  for (let at = 0; at < bytes.length; at += DUMP_WIDTH) {
+    const row = bytes.subarray(at, at + DUMP_WIDTH);
+    const numbers = Array.from(row, (byte) => `${byte.toString(16).padStart(2, '0')} `).join('');
+    const characters = Array.from(row, (byte) => printable(byte)).join('');
+    lines.push(`${(offset + at).toString(16).padStart(8, '0')}:  ${numbers} ${characters}\n`);
+  }
+  return lines.join('');
+}
+
+function printable(byte: number): string {
+  const character = String.fromCharCode(byte);
+  return /[0-9A-Za-z]/.test(character) ? character : '.';
+}
