@@ -98,8 +98,6 @@ export class BlockGraph implements BlockGraphApi, UserHost {
       const options = { name: '', perm: Permission.RESIZE, shared: Permission.ALL, writeThrough: false };
       const user = await NodeUser.attach(this, node, options);
       try {
-        if (node.readOnly) throw new GraphError('Image is read-only');
-        if (!node.type.resizable) throw new GraphError('Image format driver does not support resize');
         user.truncate(target.size);
       } finally {
         await user.closeNow();

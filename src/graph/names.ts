@@ -55,8 +55,8 @@ export class NodeTable {
     return node;
   }
 
-  /** Oldest first. */
+  /** All that are completely open, oldest first. */
   all(): readonly BlockNode[] {
-    return this.nodes;
+    return this.nodes.filter((node) => node.ready);
   }
 }

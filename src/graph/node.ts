@@ -80,10 +80,10 @@ export class BlockNode implements NodeView, LinkParent {
   exactFilename = '';
   fullOpenOptions: QmpObject = {};
   filename = '';
-  /** Operations other than writing a name's worth are refused with this reason (`blockdev-del`, `block_resize`). */
-  blocker: string | null = null;
   /** The format was guessed to be raw: writes must not make block 0 look like another format. */
   guardProbe = false;
+  /** Completely open: before, and while it closes, nobody is shown the node. */
+  ready = false;
   private opened: NodeHandle | null = null;
 
   constructor(
@@ -107,10 +107,6 @@ export class BlockNode implements NodeView, LinkParent {
 
   set handle(handle: NodeHandle) {
     this.opened = handle;
-  }
-
-  get isOpen(): boolean {
-    return this.opened !== null;
   }
 
   /** Flushes and closes in the engine. The node is closed even if this throws. */

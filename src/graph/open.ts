@@ -150,6 +150,7 @@ export class Opener {
       await this.openBacking(state, node);
       checkLeftovers(options, driver);
       refreshFilename(node);
+      node.ready = true;
       return node;
     } catch (error) {
       await this.unref(node).catch(() => undefined);
@@ -253,6 +254,7 @@ export class Opener {
   async unref(node: BlockNode): Promise<void> {
     if (--node.references > 0) return;
     let failure: unknown = null;
+    node.ready = false;
     try {
       node.closeHandle();
     } catch (error) {

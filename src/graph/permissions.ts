@@ -39,7 +39,7 @@ export function permissionList(perm: number): ('resize' | 'write-unchanged' | 'w
 /** What a node with these cumulative permissions takes and shares on one of its children. */
 export function childPermissions(
   node: BlockNode,
-  role: number,
+  { role, node: child }: Pick<Link, 'role' | 'node'>,
   cumulative: { perm: number; shared: number },
 ): { perm: number; shared: number } {
   let { perm, shared } = cumulative;
@@ -58,7 +58,7 @@ export function childPermissions(
     if (perm & WRITE) perm |= RESIZE;
     shared &= ~RESIZE;
   }
-  if (node.common.forceShare) shared = ALL;
+  if (child.common.forceShare) shared = ALL;
   return { perm, shared };
 }
 
@@ -111,7 +111,7 @@ export async function refreshPermissions(nodes: Iterable<BlockNode>): Promise<vo
         prepared.push(node.follower);
       }
       for (const link of node.links) {
-        const { perm, shared } = childPermissions(node, link.role, cumulative);
+        const { perm, shared } = childPermissions(node, link, cumulative);
         before.push([link, link.perm, link.shared]);
         link.perm = perm;
         link.shared = shared;

@@ -13,7 +13,7 @@ import { Permission } from '../files/locks';
 import type { BlockGraphInfo, BlockNodeInfo, BlockUser, NodeView } from './api';
 import { toGraphError } from './errors';
 import { graphInfo, nodeInfo } from './info';
-import type { BlockNode, Link, LinkParent } from './node';
+import { Role, type BlockNode, type Link, type LinkParent } from './node';
 import type { Opener } from './open';
 import { attach, detach, refreshPermissions } from './permissions';
 import { PROBE_BYTES, probeFormat } from './probe';
@@ -165,6 +165,7 @@ export class NodeUser implements BlockUser, LinkParent {
 
   truncate(size: number, preallocation?: Prealloc): void {
     this.need(Permission.RESIZE);
+    checkResizable(this.root.node);
     this.node.engine.truncate(this.handle, size, preallocation);
   }
 
@@ -181,7 +182,7 @@ export class NodeUser implements BlockUser, LinkParent {
   }
 
   nodeOf(handle: NodeHandle): NodeView | null {
-    return this.host.opener.table.all().find((node) => node.isOpen && node.handle === handle) ?? null;
+    return this.host.opener.table.all().find((node) => node.handle === handle) ?? null;
   }
 
   info(): BlockNodeInfo {
@@ -211,5 +212,19 @@ export class NodeUser implements BlockUser, LinkParent {
     await detach(link, null);
     await this.host.opener.unref(link.node);
     if (failure !== null) throw toGraphError(failure);
+  }
+}
+
+/** Throws the texts for nodes that cannot change their size; a node without tables of its own changes its file's. */
+function checkResizable(top: BlockNode): void {
+  for (let node: BlockNode | null = top; node;) {
+    if (node.readOnly) throw new BlockError(Errno.EACCES, 'Image is read-only');
+    if (!node.type.resizable) {
+      throw new BlockError(Errno.ENOTSUP, 'Image format driver does not support resize');
+    }
+    const link: Link | undefined = node.links.find(
+      ({ role }) => role & Role.PRIMARY && !(role & Role.METADATA),
+    );
+    node = link && !node.given.has('size') ? link.node : null;
   }
 }

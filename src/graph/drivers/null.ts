@@ -27,7 +27,8 @@ function nullDriver(name: 'null-co' | 'null-aio'): Driver {
       if (latency !== undefined && !/^\+?[0-9]+$/.test(latency))
         throw new GraphError('latency-ns is invalid');
       const readZeroes = options.takeBoolean('read-zeroes') ?? false;
-      return engine.openNull({ size, readZeroes, readOnly: node.readOnly });
+      // All sizes are whole sectors.
+      return engine.openNull({ size: Math.ceil(size / 512) * 512, readZeroes, readOnly: node.readOnly });
     },
     plainName: (node: BlockNode) => (node.given.has('size') || node.given.has('read-zeroes') ? null : only),
     details: () => null,
