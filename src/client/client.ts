@@ -3,6 +3,7 @@ import { proxy, releaseProxy, wrap, type Endpoint, type Remote } from 'comlink';
 import type { Commands, Empty, Events } from '../qapi/types.generated';
 import { EventStream, type EventFilter, type QmpEvent } from './events';
 import type {
+  Exported,
   FileEntry,
   FileResult,
   QmpReply,
@@ -16,7 +17,7 @@ import type {
 
 /** Commands that can be given without arguments: those with none, or with optional ones only. */
 export type BareCommand = {
-  [K in keyof Commands]: Partial<Commands[K]['arguments']> extends Commands[K]['arguments'] ? K : never;
+  [K in keyof Commands]: Record<never, never> extends Commands[K]['arguments'] ? K : never;
 }[keyof Commands];
 
 /** Options of work that takes time. */
@@ -115,7 +116,7 @@ export class Client {
   }
 
   /** The content of a file, for a download. */
-  exportFile(path: string): Promise<FileResult<File>> {
+  exportFile(path: string): Promise<FileResult<Exported>> {
     return this.worker.exportFile(path);
   }
 
@@ -142,10 +143,12 @@ export class Client {
   ): Promise<T> {
     const ticket = ++this.tickets;
     const interrupt = (): void => void this.worker.interrupt(ticket);
-    if (signal?.aborted) interrupt();
     signal?.addEventListener('abort', interrupt, { once: true });
     try {
-      return await work(ticket);
+      const result = work(ticket);
+      // Behind the start: the worker knows the ticket then.
+      if (signal?.aborted) interrupt();
+      return await result;
     } finally {
       signal?.removeEventListener('abort', interrupt);
     }

@@ -2,6 +2,7 @@
 export { connect, Client, type BareCommand, type TaskOptions } from './client';
 export { EventStream, type EventFilter, type QmpEvent } from './events';
 export type {
+  Exported,
   FileEntry,
   FileResult,
   QmpError,

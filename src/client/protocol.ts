@@ -64,18 +64,28 @@ export interface StartInfo {
   storage: boolean;
 }
 
-/** Where the output of a command of the shell goes. Functions are called over the port, in order. */
+/**
+ * Where the output of a command of the shell goes. Over the port each call answers when the text has arrived: ports
+ * keep no order among each other, so the worker waits for that before it says that a command has ended.
+ */
 export interface ShellIo {
-  stdout(text: string): void;
-  stderr(text: string): void;
-  /** How far long work is, in units of its own (bytes where `unit` says so); `total` 0: not known. */
-  progress(done: number, total: number): void;
+  stdout(text: string): void | Promise<void>;
+  stderr(text: string): void | Promise<void>;
+  /** How far long work is, in units of its own; `total` 0: not known. */
+  progress(done: number, total: number): void | Promise<void>;
   /** A line of input for a tool that asks; null at the end of input. */
   readLine(): Promise<string | null>;
 }
 
 /** A failure of an operation on files, as a value. */
 export type FileResult<T> = { value: T } | { failure: string };
+
+/** A file on its way out. */
+export interface Exported {
+  content: Blob;
+  /** Somebody has it open for writing: once that one writes, `content` cannot be read any more. */
+  inUse: boolean;
+}
 
 /** A subscription or a running command, to be named in a later call. */
 export type Ticket = number;
@@ -92,7 +102,7 @@ export interface WorkerApi {
    */
   qmp(text: string): Promise<string[]>;
   /** Calls `listener` with each event as JSON text, from now on. */
-  subscribe(listener: (event: string) => void): Promise<Ticket>;
+  subscribe(listener: (event: string) => void | Promise<void>): Promise<Ticket>;
   unsubscribe(ticket: Ticket): Promise<void>;
   /**
    * Runs a line of the shell; resolves to its exit code.
@@ -112,8 +122,8 @@ export interface WorkerApi {
   ): Promise<FileResult<string>>;
   /** Makes a local file readable in place, without copying it. Answers the name it got. */
   openLocal(file: File): Promise<FileResult<string>>;
-  /** The content of a file, to be saved by the page. It is not read into memory. */
-  exportFile(path: string): Promise<FileResult<File>>;
+  /** The content of a file as it is now, to be saved by the page. It is not read into memory. */
+  exportFile(path: string): Promise<FileResult<Exported>>;
   /** Removes a file or an empty directory, or lets go of a local file. */
   remove(path: string): Promise<FileResult<null>>;
   usage(): Promise<StorageUsage>;

@@ -4,6 +4,9 @@ import type { DirectoryEntry } from './complete';
 
 /** What a running command may do with the console. */
 export interface TaskIo extends ShellIo {
+  stdout(text: string): void;
+  stderr(text: string): void;
+  progress(done: number, total: number): void;
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
 }

@@ -3,6 +3,7 @@
  * It works in `command key=value` lines, inside QMP JSON (also as a value in such a line) and for the shell's commands.
  */
 import type { ShellCommandInfo } from '../../client/protocol';
+import { COMMAND_HELP, MEMBER_HELP } from '../../qapi/help';
 import { commands, findCommand, findType, type SchemaType } from '../../qapi/schema';
 import { inputKind } from './input';
 import { jsonCursor, partialObject, type JsonCursor, type PartialObject } from './json-cursor';
@@ -119,7 +120,8 @@ function completeCommand(word: Token, sources: CompletionSources): Completion {
     ...commands().map(({ name, arguments: type }) => {
       const object = asObject(findType(type));
       const bare = !object || (object.members.length === 0 && object.variants.size === 0);
-      return { text: bare ? name : `${name} `, label: name };
+      const note = COMMAND_HELP[name];
+      return { text: bare ? name : `${name} `, label: name, ...(note !== undefined && { note }) };
     }),
   ];
   return { from: word.start, to: word.end, candidates: matching(candidates, word.text) };
@@ -433,7 +435,9 @@ async function fileCandidates(typed: string, sources: CompletionSources, end: st
 function describe(member: PossibleMember, type: SchemaType): string {
   const marks = member.features.filter((feature) => feature === 'deprecated' || feature === 'unstable');
   const values = type.kind === 'enum' ? type.values.map(({ name }) => name).join('|') : typeLabel(type);
-  return [member.optional ? 'optional' : 'required', values, ...marks].join(', ');
+  const help = MEMBER_HELP[member.name];
+  const facts = [member.optional ? 'optional' : 'required', values, ...marks].join(', ');
+  return help === undefined ? facts : `${facts}; ${help}`;
 }
 
 function matching(candidates: readonly Candidate[], prefix: string): Candidate[] {

@@ -1,8 +1,60 @@
-/** Help on a command of the schema: its arguments with types, values and what depends on what. */
-import { findCommand, findType, type ObjectType, type SchemaType } from '../../qapi/schema';
+/** Help: the list of all commands; one command with its arguments, types, values and what depends on what. */
+import type { ShellCommandInfo } from '../../client/protocol';
+import { COMMAND_HELP, MEMBER_HELP } from '../../qapi/help';
+import { commands, findCommand, findType, type ObjectType, type SchemaType } from '../../qapi/schema';
 import type { PartialObject } from './json-cursor';
+import { candidateRows } from './menu';
 import { paint } from './paint';
 import { asObject, possibleMembers, typeLabel, type PossibleMember } from './schema-walk';
+
+/** The list of all commands. */
+export function overview(
+  shell: readonly ShellCommandInfo[],
+  page: readonly ShellCommandInfo[],
+  columns: number,
+): string {
+  const names = commands()
+    .map(({ name }) => ({ text: name, label: name }))
+    .sort((a, b) => (a.label < b.label ? -1 : 1));
+  const both = [...shell, ...page];
+  const width = Math.max(...both.map(({ name }) => name.length));
+  const line = ({ name, summary }: ShellCommandInfo): string =>
+    `  ${paint('key', name.padEnd(width))}  ${summary}`;
+  return [
+    paint('heading', 'QMP commands'),
+    ...candidateRows(names, columns, Infinity),
+    '',
+    'Give them as  ' + paint('accent', 'blockdev-del node-name=disk'),
+    '     or JSON  ' + paint('accent', '{"execute": "blockdev-del", "arguments": {"node-name": "disk"}}'),
+    '',
+    paint('heading', 'Files and tools'),
+    ...shell.map(line),
+    '',
+    paint('heading', 'This console'),
+    ...page.map(line),
+    '',
+    paint('heading', 'Keys'),
+    '  Tab completes, twice shows more; Up, Down and Ctrl-R go through the history;',
+    '  Ctrl-C stops what runs; Ctrl-A/E/K/U/W/Y and Alt-B/F/D edit; Shift-Tab leaves the console.',
+    '',
+    `${paint('accent', 'help COMMAND')} explains one.`,
+    '',
+  ].join('\n');
+}
+
+/** Help on a QMP command or one of the console; null if there is no such. */
+export function helpOn(
+  name: string,
+  given: readonly string[],
+  others: readonly ShellCommandInfo[],
+): string | null {
+  const other = others.find((command) => command.name === name);
+  if (!other) return commandHelp(name, given);
+  const lines = [paint('heading', `${name} ${other.usage}`.trimEnd()), other.summary];
+  if (other.subcommands) lines.push(`Commands: ${other.subcommands.join(', ')}`);
+  if (other.arguments === 'files') lines.push(`${paint('accent', `${name} --help`)} shows its options.`);
+  return lines.join('\n') + '\n';
+}
 
 /**
  * Describes a command; null if the schema has none of this name.
@@ -20,6 +72,7 @@ export function commandHelp(name: string, given: readonly string[] = []): string
   );
   const object = asObject(findType(command.arguments));
   const lines = [paint('heading', [name, ...given].join(' '))];
+  if (COMMAND_HELP[name] !== undefined) lines.push(`${COMMAND_HELP[name]}.`);
   const warnings = command.features.filter((feature) => feature === 'deprecated' || feature === 'unstable');
   if (warnings.length > 0) lines.push(paint('event', `This command is ${warnings.join(' and ')}.`));
   const members = object ? possibleMembers(object, typed) : [];
@@ -59,12 +112,14 @@ function openTag(
 function memberLine(member: PossibleMember, width: number): string {
   const type = findType(member.type);
   const marks = member.features.filter((feature) => feature === 'deprecated' || feature === 'unstable');
+  const help = MEMBER_HELP[member.name];
   const label = type.kind === 'enum' ? type.values.map(({ name }) => name).join(' | ') : typeLabel(type);
   return [
     `  ${paint('key', member.name.padEnd(width))}  `,
     member.optional ? paint('dim', 'optional  ') : 'required  ',
     label,
     marks.length > 0 ? paint('event', ` (${marks.join(', ')})`) : '',
+    help === undefined ? '' : paint('dim', `  ${help}`),
   ].join('');
 }
 

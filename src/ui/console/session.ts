@@ -116,6 +116,11 @@ export class ConsoleSession {
     this.screen.print(text);
   }
 
+  /** Empties the screen. */
+  clear(): void {
+    this.screen.clear();
+  }
+
   /** Shows an event of the daemon, given as JSON text. */
   showEvent(event: string): void {
     this.screen.print(formatEvent(event, this.terminal.columns) + '\n');

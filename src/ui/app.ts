@@ -1,0 +1,84 @@
+/** Puts the page together: console, files, drops. */
+import type { Client } from '../client';
+import { QsdConsole } from './console/element';
+import { watchDrops } from './drop';
+import { QsdFiles } from './files/element';
+import { pickFiles } from './page-io';
+import { otherTabs } from './tabs';
+import { exportFiles, importFiles, openFiles } from './transfer';
+
+/** Starts the page on a daemon that is coming up. */
+export async function run(client: Client): Promise<void> {
+  customElements.define('qsd-console', QsdConsole);
+  customElements.define('qsd-files', QsdFiles);
+  const terminal = new QsdConsole();
+  const files = new QsdFiles();
+  terminal.id = 'console';
+  files.id = 'files';
+  terminal.client = client;
+  files.client = client;
+
+  const importAll = (chosen: File[]): void => {
+    if (chosen.length > 0)
+      terminal.runTask(`import ${names(chosen)}`, (io) => importFiles(client, chosen, io));
+  };
+  const openAll = (chosen: File[]): void => {
+    if (chosen.length > 0) terminal.runTask(`open ${names(chosen)}`, (io) => openFiles(client, chosen, io));
+  };
+  files.actions = {
+    import: () => void pickFiles().then(importAll),
+    open: () => void pickFiles().then(openAll),
+    export: (path) => terminal.runTask(`export ${quoted(path)}`, (io) => exportFiles(client, [path], io)),
+    remove: (path, kind) => terminal.enter(`rm ${kind === 'file' ? '' : '-r '}${quoted(path)}`),
+    choose: (path) => terminal.insert(`${quoted(path)} `),
+  };
+  watchDrops({ import: importAll, open: openAll });
+  terminal.addEventListener('qsd-done', () => files.refresh());
+  client.onEventText(() => files.refresh());
+
+  find('.pane-console').replaceChildren(terminal);
+  find('.pane-files').replaceChildren(files);
+  terminal.focus();
+  await Promise.all([showState(client), warnOfTabs()]);
+}
+
+async function showState(client: Client): Promise<void> {
+  const state = find('#state');
+  try {
+    const { version, qemu } = await client.start();
+    state.textContent = `Ready · ${version} · QEMU ${qemu} interface`;
+  } catch {
+    state.textContent = 'Cannot run here';
+  }
+}
+
+async function warnOfTabs(): Promise<void> {
+  if ((await otherTabs()) === 0) return;
+  notify(
+    'qsd-web is open in another tab. Both show the same files; an image that one of them writes is locked in the other ' +
+      '(Failed to get "write" lock). Use blockdev-del there, or close it, to have the image here.',
+  );
+}
+
+/** Shows a notice above the panes until it is closed. */
+function notify(text: string): void {
+  const notice = find('#notice');
+  find('#notice-text').textContent = text;
+  find('#notice-close').addEventListener('click', () => (notice.hidden = true), { once: true });
+  notice.hidden = false;
+}
+
+function find(selector: string): HTMLElement {
+  const element = document.querySelector<HTMLElement>(selector);
+  if (!element) throw new Error(`the page has no ${selector}`);
+  return element;
+}
+
+function names(files: readonly File[]): string {
+  return files.map(({ name }) => quoted(name)).join(' ');
+}
+
+/** A path as a word of the console. */
+function quoted(path: string): string {
+  return /^[\w./+-]+$/.test(path) ? path : `"${path.replace(/["\\]/g, '\\$&')}"`;
+}

@@ -1,0 +1,181 @@
+/** `<qsd-files>`: the files of the sandbox with what can be done with them. */
+import type { Client, FileEntry } from '../../client';
+import { formatBytes } from '../units';
+import styles from './files.css?inline';
+
+/** What the panel asks for; the page does it. */
+export interface FilesActions {
+  import(): void;
+  open(): void;
+  export(path: string): void;
+  remove(path: string, kind: FileEntry['kind']): void;
+  /** The user chose a file to type its name. */
+  choose(path: string): void;
+}
+
+const ICONS = {
+  download: 'M8 2.5v8m-3.5-3L8 11l3.5-3.5M3 13.5h10',
+  remove: 'M3 4.5h10M6.5 4.5v-2h3v2m-5 0 .5 9h6l.5-9',
+};
+
+/** How long the second click that confirms a removal may take, milliseconds. */
+const CONFIRM = 4000;
+/** Changes in quick succession are shown at once, after so many milliseconds. */
+const SETTLE = 120;
+
+/** Set `client` and `actions`, then call {@link refresh} whenever files may have changed. */
+export class QsdFiles extends HTMLElement {
+  client: Client | null = null;
+  actions: FilesActions | null = null;
+  private directory = '';
+  private timer: ReturnType<typeof setTimeout> | null = null;
+  private readonly list = document.createElement('ul');
+  private readonly empty = document.createElement('p');
+  private readonly heading = document.createElement('h2');
+  private readonly usage = document.createElement('footer');
+
+  connectedCallback(): void {
+    const root = this.shadowRoot ?? this.attachShadow({ mode: 'open' });
+    const style = document.createElement('style');
+    style.textContent = styles;
+    const header = document.createElement('header');
+    header.append(
+      this.heading,
+      button('Import', 'Copy files from your disk into the sandbox', () => this.actions?.import(), 'primary'),
+      button('Open', 'Read files in place: nothing is copied, nothing can be written', () =>
+        this.actions?.open(),
+      ),
+    );
+    this.heading.textContent = 'Files';
+    this.empty.className = 'empty';
+    this.empty.textContent = 'No files yet. Drop disk images anywhere on the page.';
+    this.usage.hidden = true;
+    root.replaceChildren(style, header, this.list, this.empty, this.usage);
+    this.refresh();
+  }
+
+  /** Shows the files as they are now, soon. */
+  refresh(): void {
+    if (this.timer !== null) return;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      void this.update();
+    }, SETTLE);
+  }
+
+  private async update(): Promise<void> {
+    const { client } = this;
+    if (!client) return;
+    const result = await client.list(this.directory);
+    if ('failure' in result) {
+      // The directory was removed.
+      if (this.directory === '') return;
+      this.directory = '';
+      return this.update();
+    }
+    this.show(result.value);
+    const { used, quota, persistent } = await client.usage();
+    this.usage.hidden = quota === 0;
+    const meter = document.createElement('meter');
+    meter.max = quota;
+    meter.high = quota * 0.9;
+    meter.value = used;
+    meter.setAttribute('aria-label', 'Storage in use');
+    this.usage.replaceChildren(
+      meter,
+      `${formatBytes(used)} of ${formatBytes(quota)}${persistent ? '' : '; the browser may clear it when space runs short'}`,
+    );
+  }
+
+  private show(entries: FileEntry[]): void {
+    this.heading.textContent = this.directory === '' ? 'Files' : this.directory.replace(/\/$/, '');
+    const focused = this.shadowRoot?.activeElement?.getAttribute('data-key');
+    const rows = entries.map((entry) => this.row(entry));
+    if (this.directory !== '') rows.unshift(this.up());
+    this.list.replaceChildren(...rows);
+    this.list.hidden = rows.length === 0;
+    this.empty.hidden = rows.length > 0;
+    if (focused) this.list.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  private up(): HTMLLIElement {
+    const item = document.createElement('li');
+    const name = button('..', 'To the directory above', () => {
+      this.directory = this.directory.replace(/[^/]*\/$/, '');
+      void this.update();
+    });
+    name.className = 'name';
+    item.append(name);
+    return item;
+  }
+
+  private row({ name, kind, size, local }: FileEntry): HTMLLIElement {
+    const path = this.directory + name;
+    const item = document.createElement('li');
+    const title = document.createElement('button');
+    title.type = 'button';
+    title.className = 'name';
+    title.dataset.key = `name ${path}`;
+    title.append(span('text', kind === 'directory' ? `${name}/` : name));
+    if (local) title.append(span('badge', 'in place'));
+    if (kind === 'file') title.append(span('size', formatBytes(size)));
+    title.title = kind === 'directory' ? 'Show what is in it' : `Put ${name} into the console's line`;
+    title.addEventListener('click', () => {
+      if (kind === 'file') return this.actions?.choose(path);
+      this.directory = `${path}/`;
+      void this.update();
+    });
+    item.append(title);
+    if (kind === 'file' && !local)
+      item.append(this.act('download', `Save ${name} to your disk`, path, () => this.actions?.export(path)));
+    item.append(this.removal({ name, kind, size, local }, path));
+    return item;
+  }
+
+  private act(icon: keyof typeof ICONS, label: string, path: string, run: () => void): HTMLButtonElement {
+    const element = button('', label, run, 'act');
+    element.dataset.key = `${icon} ${path}`;
+    const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+    svg.setAttribute('viewBox', '0 0 16 16');
+    svg.setAttribute('aria-hidden', 'true');
+    const drawing = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+    drawing.setAttribute('d', ICONS[icon]);
+    svg.append(drawing);
+    element.append(svg);
+    return element;
+  }
+
+  /** A removal takes two clicks: there is no undo. */
+  private removal({ name, kind, local }: FileEntry, path: string): HTMLButtonElement {
+    const label = local ? `Let go of ${name}; your file stays` : `Delete ${name}`;
+    const element = this.act('remove', label, path, () => {
+      if (local || element.classList.contains('sure')) return this.actions?.remove(path, kind);
+      const icon = [...element.childNodes];
+      element.classList.add('sure');
+      element.textContent = 'Delete?';
+      setTimeout(() => {
+        element.classList.remove('sure');
+        element.replaceChildren(...icon);
+      }, CONFIRM);
+    });
+    return element;
+  }
+}
+
+function span(className: string, text: string): HTMLSpanElement {
+  const element = document.createElement('span');
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+function button(text: string, title: string, run: () => void, className = ''): HTMLButtonElement {
+  const element = document.createElement('button');
+  element.type = 'button';
+  element.textContent = text;
+  element.title = title;
+  if (className !== '') element.className = className;
+  if (text === '') element.setAttribute('aria-label', title);
+  element.addEventListener('click', run);
+  return element;
+}

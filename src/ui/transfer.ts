@@ -1,0 +1,64 @@
+/** Files in and out of the sandbox, told to the console: the work behind `import`, `open`, `export`, drops and buttons. */
+import type { Client } from '../client';
+import type { TaskIo } from './console/backend';
+import { saveFile } from './page-io';
+import { formatBytes } from './units';
+
+type Io = Pick<TaskIo, 'stdout' | 'stderr' | 'progress' | 'signal'>;
+
+/** Copies local files into the sandbox; the progress is that of all together. */
+export async function importFiles(client: Client, files: readonly File[], io: Io): Promise<number> {
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  let before = 0;
+  // Files that the user brought are worth keeping: the browser may say no, and then they are kept as long as it likes.
+  void navigator.storage?.persist?.().catch(() => false);
+  for (const file of files) {
+    const result = await client.importFile(file, {
+      signal: io.signal,
+      progress: (done) => io.progress(before + done, total),
+    });
+    if (io.signal.aborted) return 130;
+    if ('failure' in result) {
+      io.stderr(`import: ${file.name}: ${result.failure}\n`);
+      return 1;
+    }
+    io.stdout(`${result.value}: ${formatBytes(file.size)} copied into the sandbox\n`);
+    before += file.size;
+  }
+  return 0;
+}
+
+/** Makes local files readable in place. */
+export async function openFiles(client: Client, files: readonly File[], io: Io): Promise<number> {
+  let code = 0;
+  for (const file of files) {
+    const result = await client.openLocal(file);
+    if ('failure' in result) {
+      io.stderr(`open: ${file.name}: ${result.failure}\n`);
+      code = 1;
+    } else io.stdout(`${result.value}: ${formatBytes(file.size)}, read-only, stays where it is\n`);
+  }
+  return code;
+}
+
+/** Saves files of the sandbox as downloads. */
+export async function exportFiles(client: Client, paths: readonly string[], io: Io): Promise<number> {
+  let code = 0;
+  for (const path of paths) {
+    const result = await client.exportFile(path);
+    if ('failure' in result) {
+      io.stderr(`export: ${path}: ${result.failure}\n`);
+      code = 1;
+      continue;
+    }
+    const { content, inUse } = result.value;
+    saveFile(content, path.slice(path.lastIndexOf('/') + 1));
+    io.stdout(`${path}: ${formatBytes(content.size)} to your downloads\n`);
+    if (inUse) {
+      io.stdout(
+        'It is open for writing: this is its state now. Do not write to it before the download is done.\n',
+      );
+    }
+  }
+  return code;
+}

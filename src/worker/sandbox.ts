@@ -1,0 +1,282 @@
+/** The composition root: files, engine, daemon and shell of one tab, behind the interface of src/client. */
+import { version } from '../../package.json';
+import type {
+  Exported,
+  FileEntry,
+  FileResult,
+  QmpReply,
+  ShellIo,
+  StartInfo,
+  StorageUsage,
+  Ticket,
+  WorkerApi,
+} from '../client/protocol';
+import { Daemon, QEMU_VERSION } from '../daemon';
+import { createEngine } from '../engine';
+import type { Engine } from '../engine/contract';
+import { openBrowserFiles, type BrowserFiles } from '../files/browser/open';
+import { exportFile, importFile } from '../files/browser/transfer';
+import { FileError } from '../files/contract';
+import { LockError, Permission } from '../files/locks';
+import { JsonParser, toJson, type QmpObject, type QmpValue } from '../qapi';
+import type { ToolContext } from '../tools/context';
+import { qemuImg } from '../tools/img';
+import { qemuIo } from '../tools/io';
+import { fileCommands, imageCommands, Shell } from '../tools/shell';
+import { freeName } from './names';
+import { Output } from './output';
+import { turn } from './turn';
+
+/** Everything that runs in the worker. */
+export class Sandbox implements WorkerApi {
+  private readonly shell = new Shell([...fileCommands, ...imageCommands({ img: qemuImg, io: qemuIo })]);
+  private readonly running = new Map<Ticket, AbortController>();
+  private readonly listeners = new Map<Ticket, (event: string) => void | Promise<void>>();
+  /** Events on their way to the page. */
+  private readonly underway = new Set<Promise<void>>();
+  private lastSubscription = 0;
+  private readonly parts: Promise<{ store: BrowserFiles; module: WebAssembly.Module }>;
+  private readonly daemon: Promise<Daemon>;
+  private current: Daemon | null = null;
+
+  /** @param module the compiled data plane, on its way */
+  constructor(module: Promise<WebAssembly.Module>) {
+    this.parts = Promise.all([openBrowserFiles(), module]).then(([store, compiled]) => ({
+      store,
+      module: compiled,
+    }));
+    this.daemon = this.parts.then(({ store, module: compiled }) => this.launch(store, compiled));
+    // start() reports a failure; until somebody calls it, it is no unhandled one.
+    this.daemon.catch(() => undefined);
+  }
+
+  async start(): Promise<StartInfo> {
+    await this.daemon;
+    const { store } = await this.parts;
+    const { major, minor, micro } = QEMU_VERSION;
+    return {
+      version,
+      qemu: `${major}.${minor}.${micro}`,
+      shell: this.shell.all.map(({ name, summary, usage, arguments: words, subcommands }) => ({
+        name,
+        summary,
+        usage,
+        arguments: words,
+        ...(subcommands && { subcommands }),
+      })),
+      storage: store.storage,
+    };
+  }
+
+  // ---- QMP
+
+  async execute(command: string, args: object | undefined): Promise<QmpReply<unknown>> {
+    const daemon = await this.activeDaemon();
+    const reply = await daemon.execute(command, args as QmpValue | undefined);
+    await this.eventsArrived();
+    return reply;
+  }
+
+  async qmp(text: string): Promise<string[]> {
+    const daemon = await this.activeDaemon();
+    const replies: string[] = [];
+    const monitor = daemon.openMonitor({ write: (message) => replies.push(message.trimEnd()) });
+    await monitor.receive('{"execute": "qmp_capabilities"}');
+    replies.length = 0;
+    await monitor.receive(`${text}\n`);
+    monitor.close();
+    await this.eventsArrived();
+    // Events have their own way to the page.
+    const answers = replies.filter((reply) => !('event' in (JSON.parse(reply) as object)));
+    return [...answers, ...unfinished(text)];
+  }
+
+  async subscribe(listener: (event: string) => void | Promise<void>): Promise<Ticket> {
+    const ticket = ++this.lastSubscription;
+    this.listeners.set(ticket, listener);
+    return ticket;
+  }
+
+  async unsubscribe(ticket: Ticket): Promise<void> {
+    this.listeners.delete(ticket);
+  }
+
+  // ---- the shell
+
+  async runShell(ticket: Ticket, line: string, io: ShellIo): Promise<number> {
+    const { store, module } = await this.parts;
+    return this.interruptible(ticket, async (signal) => {
+      const output = new Output(io);
+      // Each tool is a process of its own: an engine for it alone, made when it asks for one.
+      let engine: Engine | undefined;
+      const context: ToolContext = {
+        get engine() {
+          return (engine ??= createEngine(module));
+        },
+        files: store.files,
+        locks: store.locks,
+        signal,
+        stdout: (text) => output.write('stdout', text),
+        stderr: (text) => output.write('stderr', text),
+        progress: (done, total) => output.progress(done, total),
+        readLine: async () => {
+          await output.arrived();
+          return io.readLine();
+        },
+        turn: () => {
+          output.flush();
+          return turn();
+        },
+      };
+      try {
+        return await this.shell.run(line, context);
+      } finally {
+        await output.arrived();
+      }
+    });
+  }
+
+  async interrupt(ticket: Ticket): Promise<void> {
+    this.running.get(ticket)?.abort();
+  }
+
+  // ---- files
+
+  async list(directory: string): Promise<FileResult<FileEntry[]>> {
+    return this.result(async ({ files }) => {
+      const entries = await files.list(directory === '' ? '.' : directory);
+      return entries.map(({ name, kind, size, modified, readOnly }) => ({
+        name,
+        kind,
+        size,
+        local: readOnly ?? false,
+        ...(modified !== undefined && { modified }),
+      }));
+    });
+  }
+
+  async importFile(
+    ticket: Ticket,
+    file: File,
+    progress: (done: number, total: number) => void | Promise<void>,
+  ): Promise<FileResult<string>> {
+    return this.result(({ files, locks }) =>
+      this.interruptible(ticket, async (signal) => {
+        const name = await freeName(files, file.name);
+        await importFile(files, locks, file, name, {
+          progress: (done, total) => void progress(done, total),
+          signal,
+        });
+        return name;
+      }),
+    );
+  }
+
+  async openLocal(file: File): Promise<FileResult<string>> {
+    return this.result(async ({ files, local }) => {
+      const name = await freeName(files, file.name);
+      local.add(file, name);
+      await files.mount(name, local, name);
+      return name;
+    });
+  }
+
+  async exportFile(path: string): Promise<FileResult<Exported>> {
+    return this.result(async ({ files, locks }) => {
+      // What the daemon still keeps in its caches belongs to the image.
+      if (this.current) {
+        const { graph, environment } = this.current;
+        for (const { handle, readOnly } of graph.nodes()) if (!readOnly) environment.engine.flush(handle);
+      }
+      const lock = locks.claim(await files.identity(path));
+      const inUse = await lock.set(0, Permission.ALL & ~Permission.WRITE).then(
+        () => false,
+        (error: unknown) => {
+          if (error instanceof LockError) return true;
+          throw error;
+        },
+      );
+      lock.release();
+      return { content: await exportFile(files, path), inUse };
+    });
+  }
+
+  async remove(path: string): Promise<FileResult<null>> {
+    return this.result(async ({ files }) => {
+      await files.remove(path);
+      return null;
+    });
+  }
+
+  async usage(): Promise<StorageUsage> {
+    const { usage = 0, quota = 0 } = await navigator.storage.estimate();
+    return { used: usage, quota, persistent: await navigator.storage.persisted() };
+  }
+
+  // ----
+
+  /** Starts a daemon. When `quit` ends it, another one takes its place, as when the program is started again. */
+  private launch(store: BrowserFiles, module: WebAssembly.Module): Daemon {
+    const daemon = new Daemon({
+      engine: createEngine(module),
+      files: store.files,
+      locks: store.locks,
+      version,
+      now: () => performance.timeOrigin + performance.now(),
+      turn,
+      exit: () => this.launch(store, module),
+    });
+    daemon.subscribe((event) => {
+      const text = toJson(event as unknown as QmpObject);
+      for (const listener of this.listeners.values()) {
+        const delivery = Promise.resolve(listener(text)).finally(() => this.underway.delete(delivery));
+        this.underway.add(delivery);
+      }
+    });
+    this.current = daemon;
+    return daemon;
+  }
+
+  /** Events go over ports of their own: one that came before a reply must arrive before it. */
+  private async eventsArrived(): Promise<void> {
+    await Promise.allSettled(this.underway);
+  }
+
+  private async activeDaemon(): Promise<Daemon> {
+    return this.current ?? (await this.daemon);
+  }
+
+  private async interruptible<T>(ticket: Ticket, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    this.running.set(ticket, controller);
+    try {
+      return await work(controller.signal);
+    } finally {
+      this.running.delete(ticket);
+    }
+  }
+
+  /** A failure that a user can meet as a value; anything else is an error of this program and thrown. */
+  private async result<T>(work: (store: BrowserFiles) => Promise<T>): Promise<FileResult<T>> {
+    const { store } = await this.parts;
+    try {
+      return { value: await work(store) };
+    } catch (error) {
+      if (error instanceof FileError || error instanceof LockError) return { failure: error.message };
+      throw error;
+    }
+  }
+}
+
+/** The reply to a request that the text begins and does not end. */
+function unfinished(text: string): string[] {
+  const errors: string[] = [];
+  let ended = false;
+  const parser = new JsonParser((result) => {
+    if (ended && 'error' in result) errors.push(toJson({ error: { ...result.error.toReply() } }));
+  });
+  parser.feed(`${text}\n`);
+  ended = true;
+  parser.end();
+  return errors;
+}
