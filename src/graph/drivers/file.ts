@@ -1,7 +1,7 @@
 /** file: a file of the store, with image locks. */
 import type { NodeHandle } from '../../engine/contract';
 import { Errno, FileError, strerror, type BlockFile, type FileStore } from '../../files/contract';
-import { Permission, type ImageLock, type ImageLocks } from '../../files/locks';
+import { LockError, Permission, type ImageLock, type ImageLocks } from '../../files/locks';
 import type { CreateValues } from '../api';
 import type { Creator } from '../create';
 import { GraphError, toGraphError } from '../errors';
@@ -11,8 +11,15 @@ import type { Driver, OpenContext } from './driver';
 const WRITERS = Permission.WRITE | Permission.WRITE_UNCHANGED | Permission.RESIZE;
 
 function cannotOpen(filename: string, error: unknown): GraphError {
+  if (error instanceof LockError) return inUse(filename, error);
   if (!(error instanceof FileError)) return toGraphError(error);
   return new GraphError(`Could not open '${filename}': ${strerror(error.errno)}`, { errno: error.errno });
+}
+
+/** A conflict of image locks. */
+function inUse(filename: string, error: LockError): GraphError {
+  const hints = [`Is another process using the image [${filename}]?`];
+  return new GraphError(error.message, { errno: Errno.EAGAIN, hints });
 }
 
 /**
@@ -60,13 +67,18 @@ class FileFollower implements PermissionFollower {
   private wanted: { used: number; shared: number } | null = null;
 
   constructor(
+    private readonly filename: string,
     private readonly lock: ImageLock | null,
     private readonly becomeWritable: (() => Promise<void>) | null,
   ) {}
 
   async prepare(perm: number, shared: number): Promise<void> {
     if (perm & WRITERS) await this.becomeWritable?.();
-    await this.lock?.set(this.used | perm, this.shared & shared);
+    try {
+      await this.lock?.set(this.used | perm, this.shared & shared);
+    } catch (error) {
+      throw error instanceof LockError ? inUse(this.filename, error) : error;
+    }
     this.wanted = { used: perm, shared };
   }
 
@@ -159,7 +171,7 @@ export const file: Driver = {
     try {
       if (locking !== 'off') lock = await claim(files, locks, filename);
       const handle = engine.openFile(opened, { readOnly });
-      node.follower = new FileFollower(lock, dynamic ? becomeWritable : null);
+      node.follower = new FileFollower(filename, lock, dynamic ? becomeWritable : null);
       return handle;
     } catch (error) {
       lock?.release();
