@@ -103,6 +103,7 @@ function readFixedFields(image: Qcow2Node, h: usize): i32 {
   if (bits < 9 || bits > 21) return fail(Err.EINVAL, `Unsupported cluster size: 2^${bits}`);
   image.clusterBits = <i32>bits;
   image.clusterSize = 1 << bits;
+  image.zeroAlignment = image.clusterSize;
   image.l2Bits = <i32>bits - 3;
   return 0;
 }
