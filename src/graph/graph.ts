@@ -155,16 +155,19 @@ export class BlockGraph implements BlockGraphApi, UserHost {
       const readOnly = request.readOnly ?? false;
       const { direct, noFlush, writeThrough } = CACHE[request.cache ?? 'writeback'];
       if (request.format !== undefined) options.set('driver', request.format);
-      options.setDefault('read-only', readOnly);
-      options.setDefault('cache.direct', direct);
-      options.setDefault('cache.no-flush', noFlush);
       if (request.forceShare) options.set('force-share', true);
-      options.setDefault('discard', request.discard ?? 'unmap');
-      if (request.detectZeroes !== undefined) options.setDefault('detect-zeroes', request.detectZeroes);
+      const defaults = Options.from({
+        'read-only': readOnly,
+        'cache.direct': direct,
+        'cache.no-flush': noFlush,
+        discard: request.discard ?? 'unmap',
+        ...(request.detectZeroes !== undefined && { 'detect-zeroes': request.detectZeroes }),
+      });
       const noIo = request.noIo ?? false;
       const node = await this.opener.open({
         filename: request.filename,
         options,
+        defaults,
         noBacking: request.noBacking ?? false,
         noIo,
       });

@@ -59,8 +59,9 @@ export function graphInfo(node: BlockNode): BlockGraphInfo {
 
 /** A node as query-named-block-nodes shows it. */
 export function deviceInfo(node: BlockNode, flat: boolean): BlockDeviceInfo {
+  // The chain is not walked for a flat list, not even to count it.
   let depth = 0;
-  for (let at = backingBehindFilters(node); at; at = backingBehindFilters(at)) depth++;
+  for (let at = flat ? null : backingBehindFilters(node); at; at = backingBehindFilters(at)) depth++;
   const { backing, common } = node;
   return {
     file: node.filename,

@@ -34,6 +34,8 @@ export interface OpenRequest {
   /** Name of a node that is there. */
   reference?: string | undefined;
   options?: Options;
+  /** What holds unless the options, or those of a `json:` name, say something else. */
+  defaults?: Options;
   /** Nothing but a file name may make it a format: the bottom of a file is being opened. */
   protocol?: boolean;
   noBacking?: boolean;
@@ -53,6 +55,7 @@ export class Opener {
     if (request.reference !== undefined) return this.refer(request, options);
     const implicit = request.implicit ?? null;
     const filename = readJsonName(request.filename, options);
+    if (request.defaults) options.join(request.defaults);
     const inside = request.filename !== undefined && filename === undefined && implicit;
     const state: Opening = {
       options,
