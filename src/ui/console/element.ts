@@ -42,10 +42,14 @@ export class QsdConsole extends HTMLElement {
     const root = this.shadowRoot ?? this.attachShadow({ mode: 'open' });
     const style = document.createElement('style');
     style.textContent = xtermStyles + styles;
+    // The margin is that of an outer box: the fit is made to the whole inner one.
     const frame = document.createElement('div');
     frame.className = 'frame';
+    const screen = document.createElement('div');
+    screen.className = 'screen';
+    frame.append(screen);
     root.replaceChildren(style, frame);
-    const terminal = this.openTerminal(frame);
+    const terminal = this.openTerminal(frame, screen);
     client.start().then(
       (info) => {
         if (this.terminal === terminal) this.begin(client, info, terminal);
@@ -91,7 +95,7 @@ export class QsdConsole extends HTMLElement {
     else this.waiting.push(() => this.session && work(this.session));
   }
 
-  private openTerminal(frame: HTMLElement): Terminal {
+  private openTerminal(frame: HTMLElement, screen: HTMLElement): Terminal {
     const terminal = new Terminal({
       fontFamily: FONT,
       fontSize: 14,
@@ -102,7 +106,7 @@ export class QsdConsole extends HTMLElement {
     });
     const fit = new FitAddon();
     terminal.loadAddon(fit);
-    terminal.open(frame);
+    terminal.open(screen);
     terminal.attachCustomKeyEventHandler((event) => !browserHandles(event, terminal));
     this.cleanups.push(
       followTheme((theme) => {
@@ -111,11 +115,10 @@ export class QsdConsole extends HTMLElement {
       }),
     );
     const resize = new ResizeObserver(() => {
-      if (frame.clientWidth === 0) return;
-      fit.fit();
+      if (screen.clientWidth > 0) fit.fit();
     });
     fit.fit();
-    resize.observe(frame);
+    resize.observe(screen);
     this.cleanups.push(() => resize.disconnect());
     terminal.onResize(() => this.session?.resized());
     this.terminal = terminal;

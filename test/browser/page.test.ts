@@ -1,0 +1,282 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startBrowser, type TestBrowser } from './browser';
+import { AppPage } from './page';
+
+let browser: TestBrowser;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'qsd-web-page-'));
+  browser = await startBrowser();
+});
+
+afterAll(async () => {
+  await browser.close();
+  rmSync(folder, { recursive: true });
+});
+
+const at = (name: string): string => join(folder, name);
+const tool = (name: string, ...args: string[]): string =>
+  execFileSync(name, args, { encoding: 'utf8', cwd: folder });
+
+async function openApp(): Promise<AppPage> {
+  return new AppPage(await browser.newPage('/')).ready();
+}
+
+describe('a visit', () => {
+  let app: AppPage;
+
+  beforeAll(async () => {
+    app = await openApp();
+  });
+  afterAll(() => app.page.close());
+
+  test('needs no cross-origin isolation', async () => {
+    expect(await app.page.evaluate(() => crossOriginIsolated)).toBe(false);
+    await app.shows('help lists all commands');
+  });
+
+  test('an image of qemu-img is dropped, opened, read, written, and taken away again', async () => {
+    tool('qemu-img', 'create', '-q', '-f', 'qcow2', 'disk.qcow2', '64M');
+    tool('qemu-io', '-c', 'write -P 0x11 0 1M', '-c', 'write -P 0x22 10M 100k', 'disk.qcow2');
+    await app.drop('copy', [{ name: 'disk.qcow2', content: readFileSync(at('disk.qcow2')) }]);
+    await app.shows('disk.qcow2: 1.44 MiB copied into the sandbox');
+    await app.files.getByText('disk.qcow2').waitFor();
+
+    // Both syntaxes.
+    expect(await app.run('blockdev-add driver=file node-name=file filename=disk.qcow2')).toContain(
+      '{"return": {}}',
+    );
+    expect(
+      await app.run(
+        '{"execute": "blockdev-add", "arguments": {"driver": "qcow2", "node-name": "disk", "file": "file"}}',
+      ),
+    ).toContain('{"return": {}}');
+    expect(await app.run('blockdev-add driver=qcow2 node-name=disk file=file')).toContain(
+      `"desc": "Duplicate nodes with node-name='disk'"`,
+    );
+    expect(await app.run('x-debug-query-block-graph')).toContain('"block-driver"');
+
+    // The daemon has it: qemu-io, another process, is told so.
+    expect(await app.run("qemu-io -c 'read 0 4k' disk.qcow2")).toContain('Failed to get');
+    expect(await app.run('blockdev-del node-name=disk')).toContain('{"return": {}}');
+    expect(await app.run('blockdev-del node-name=file')).toContain('{"return": {}}');
+
+    expect(await app.run("qemu-io -c 'read -P 0x11 0 1M' -c 'read -P 0x22 10M 100k' disk.qcow2")).toContain(
+      'read 102400/102400 bytes at offset 10485760',
+    );
+    expect(await app.run("qemu-io -c 'write -P 0x33 512k 2M' -c 'write -z 10M 64k' disk.qcow2")).toContain(
+      'wrote 2097152/2097152 bytes at offset 524288',
+    );
+    expect(await app.run('qemu-img info disk.qcow2')).toContain('virtual size: 64 MiB (67108864 bytes)');
+
+    const saved = app.page.waitForEvent('download');
+    await app.run('export disk.qcow2');
+    await (await saved).saveAs(at('back.qcow2'));
+    expect(tool('qemu-img', 'check', 'back.qcow2')).toContain('No errors were found on the image.');
+    tool('qemu-io', '-c', 'write -P 0x33 512k 2M', '-c', 'write -z 10M 64k', 'disk.qcow2');
+    expect(tool('qemu-img', 'compare', 'disk.qcow2', 'back.qcow2')).toContain('Images are identical.');
+  });
+
+  test('an image is made by jobs, whose events show', async () => {
+    expect(
+      await app.run(
+        'blockdev-create job-id=j options={"driver": "file", "filename": "new.qcow2", "size": 0}',
+      ),
+    ).toContain('{"return": {}}');
+    await app.shows(/JOB_STATUS_CHANGE \{.*"concluded".*\}/);
+    await app.run('job-dismiss id=j');
+    await app.run('blockdev-add driver=file node-name=f filename=new.qcow2');
+    // JSON over several lines: it runs when the braces balance.
+    await app.clear();
+    await app.type('{"execute": "blockdev-create", "arguments": {\n');
+    await app.type('"job-id": "k", "options": {"driver": "qcow2", "file": "f", "size": 1048576}\n');
+    expect(await app.text()).not.toContain('return');
+    await app.type('}}\n');
+    await app.shows('{"return": {}}');
+    await app.shows(/JOB_STATUS_CHANGE \{.*"concluded".*\}/);
+    await app.run('job-dismiss id=k');
+    await app.run('blockdev-del node-name=f');
+    expect(await app.run('qemu-img info new.qcow2')).toContain('virtual size: 1 MiB (1048576 bytes)');
+  });
+
+  test('quit ends the daemon; another one starts', async () => {
+    await app.run('blockdev-add driver=null-co node-name=n size=1048576');
+    await app.run('quit');
+    expect(await app.run('query-named-block-nodes')).toContain('{"return": []}');
+  });
+
+  test('a file is read in place, from the picker, without a copy', async () => {
+    writeFileSync(at('local.img'), 'local content');
+    const chosen = app.chooseFiles([at('local.img')]);
+    await app.run('open');
+    await chosen;
+    expect(await app.run('sha256sum local.img')).toContain(tool('sha256sum', 'local.img').trim());
+    expect(await app.run("qemu-io -f raw -c 'write 0 512' local.img")).toMatch(
+      /can't open|read-only|Permission denied/,
+    );
+    await app.files.getByText('in place').waitFor();
+    await app.files.getByRole('button', { name: 'Let go of local.img' }).click();
+    await expect.poll(() => app.files.getByText('local.img').count()).toBe(0);
+  });
+
+  test('files are imported with a picker, listed, and deleted by two clicks', async () => {
+    writeFileSync(at('a.raw'), 'one');
+    writeFileSync(at('b.raw'), 'two');
+    const chosen = app.chooseFiles([at('a.raw'), at('b.raw')]);
+    await app.files.getByRole('button', { name: 'Import' }).click();
+    await chosen;
+    await app.shows('b.raw: 3 B copied into the sandbox');
+    // A second file of the name does not replace the first.
+    await app.drop('copy', [{ name: 'a.raw', content: Buffer.from('another') }]);
+    await app.shows('a-1.raw: 7 B copied into the sandbox');
+    await app.clear();
+    await app.files.getByRole('button', { name: 'Delete a-1.raw' }).click();
+    await app.files.getByText('Delete?').click();
+    await app.shows('qsd> rm a-1.raw');
+    await expect.poll(() => app.files.getByText('a-1.raw').count()).toBe(0);
+    expect(await app.run('ls *.raw')).toMatch(/^qsd> ls \*\.raw\na\.raw\nb\.raw\nqsd>$/);
+    await app.files.getByRole('button', { name: /^b\.raw/ }).click();
+    await app.shows(/qsd> b\.raw$/);
+    await app.press('Control+c');
+  });
+
+  test('Tab completes commands, arguments, nodes and files', async () => {
+    await app.run('blockdev-add driver=null-co node-name=a-node size=512');
+    await app.clear();
+    await app.type('blockdev-d\t');
+    await app.shows(/qsd> blockdev-del$/);
+    await app.type('n\t');
+    await app.shows(/qsd> blockdev-del node-name=$/);
+    await app.type('\t');
+    await app.shows(/qsd> blockdev-del node-name=a-node$/);
+    await app.press('Enter');
+    await app.shows('{"return": {}}');
+    await app.clear();
+    await app.type('{"execute": "blockdev-add", "arguments": {"driver": "file", "filename": "a.\t');
+    await app.shows('"filename": "a.raw"');
+    await app.press('Control+c');
+    await app.type('blockdev-add driver=qc\t\t');
+    await app.shows(/qcow {2,}qcow2/);
+    await app.press('Control+c');
+  });
+
+  test('the history outlives the page, and can be searched', async () => {
+    await app.run('query-version');
+    await app.page.reload();
+    await app.ready();
+    await app.press('ArrowUp');
+    await app.shows(/qsd> query-version$/);
+    await app.press('Control+c', 'Control+r');
+    await app.type('null-co');
+    await app.shows(/\(search 'null-co'\) blockdev-add driver=null-co node-name=a-node size=512$/);
+    await app.press('Control+g');
+    await app.shows(/qsd>$/);
+  });
+
+  test('a paste of several lines is entered line by line', async () => {
+    await app.clear();
+    await app.page.evaluate(() => {
+      const clipboard = new DataTransfer();
+      clipboard.setData('text/plain', '# a comment\nquery-version\n{"execute":\n "query-jobs"}\nquery-bl');
+      const field = document.querySelector('qsd-console')?.shadowRoot?.querySelector('textarea');
+      field?.dispatchEvent(
+        new ClipboardEvent('paste', { clipboardData: clipboard, bubbles: true, cancelable: true }),
+      );
+    });
+    await app.shows(/"query-jobs"\}\n\{"return": \[\]\}\nqsd> query-bl$/);
+    await app.press('Control+c');
+  });
+
+  test('help explains', async () => {
+    await app.page.setViewportSize({ width: 1200, height: 2000 });
+    const overview = await app.run('help');
+    expect(overview).toContain('x-debug-query-block-graph');
+    expect(overview).toMatch(/sha256sum +prints the SHA-256/);
+    expect(await app.run('help block_resize')).toMatch(/size +required +integer/);
+    expect(await app.run('help blockdev-add driver=qcow2')).toMatch(/lazy-refcounts +optional +boolean/);
+    expect(await app.run('help frob')).toContain("help: no command 'frob'");
+    expect(await app.run('ls --help')).toContain('usage: ls');
+    await app.page.setViewportSize({ width: 1280, height: 720 });
+  });
+});
+
+describe('long work', () => {
+  let app: AppPage;
+
+  beforeAll(async () => {
+    writeFileSync(at('big.img'), Buffer.alloc(1 << 20, 7));
+    truncateSync(at('big.img'), 16 * 2 ** 30);
+    app = await openApp();
+    const chosen = app.chooseFiles([at('big.img')]);
+    await app.run('open');
+    await chosen;
+  });
+  afterAll(() => app.page.close());
+
+  test.each([
+    'sha256sum big.img',
+    'cp big.img copy.img',
+    'qemu-img convert -f raw -O qcow2 big.img out.qcow2',
+  ])(
+    '%s shows its progress and stops on Ctrl-C',
+    async (line) => {
+      await app.clear();
+      const before = await app.done();
+      await app.type(`${line}\n`);
+      await app.shows(/ \d+% .*Ctrl-C stops/, 30_000);
+      const stopped = performance.now();
+      await app.press('Control+c');
+      await expect.poll(() => app.done(), { timeout: 10_000 }).toBe(before + 1);
+      expect(performance.now() - stopped).toBeLessThan(2000);
+      await app.shows(/\^C\nqsd>$/);
+      // Nothing half done is left, and the console goes on.
+      expect(await app.run('ls')).not.toMatch(/copy\.img|out\.qcow2|\.part/);
+    },
+    60_000,
+  );
+
+  test('the page is served while work goes on', async () => {
+    await app.type('sha256sum big.img\n');
+    await app.shows('Ctrl-C stops');
+    await app.drop('open', [{ name: 'meanwhile.img', content: Buffer.from('x') }]);
+    await app.press('Control+c');
+    await app.shows('meanwhile.img: 1 B, read-only');
+  });
+});
+
+describe('tabs and frames', () => {
+  test('a second tab says that there is another, and gets the locks of the first told', async () => {
+    const first = await openApp();
+    const second = await openApp();
+    await second.page.getByRole('alert').getByText('open in another tab').waitFor();
+    expect(await first.page.getByRole('alert').isVisible()).toBe(false);
+    await first.run('qemu-img create -q -f qcow2 shared.qcow2 1M');
+    await first.run('blockdev-add driver=qcow2 node-name=s file.driver=file file.filename=shared.qcow2');
+    expect(await second.run("qemu-io -c 'write 0 4k' shared.qcow2")).toContain('Failed to get');
+    await first.page.close();
+    await expect
+      .poll(() => second.run("qemu-io -c 'write 0 4k' shared.qcow2"), { timeout: 10_000 })
+      .toContain('wrote 4096/4096 bytes');
+    await second.page.getByRole('button', { name: 'Close this notice' }).click();
+    expect(await second.page.getByRole('alert').isVisible()).toBe(false);
+    await second.page.close();
+  });
+
+  test('it works in a frame', async () => {
+    const page = await browser.newPage();
+    await page.evaluate(() => {
+      const frame = document.createElement('iframe');
+      frame.src = '/';
+      frame.style.cssText = 'width: 800px; height: 500px';
+      document.body.append(frame);
+    });
+    const app = await new AppPage(page, page.frameLocator('iframe')).ready();
+    expect(await app.run('query-version')).toContain('"major": 9');
+    await page.close();
+  });
+});
