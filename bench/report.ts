@@ -15,7 +15,7 @@ export interface Line {
 }
 
 /** Whether a line meets its target; `-` if it has none. */
-export function verdict(line: Line): 'pass' | 'short' | '-' {
+function verdict(line: Line): 'pass' | 'short' | '-' {
   if (!line.target) return '-';
   const met = 'least' in line.target ? line.value >= line.target.least : line.value < line.target.below;
   return met ? 'pass' : 'short';
