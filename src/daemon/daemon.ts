@@ -46,6 +46,11 @@ export class Daemon {
     environment.engine.onEvent = (event) => this.engineEvent(event);
   }
 
+  /** Whether it has ended, or is about to. */
+  get hasEnded(): boolean {
+    return this.ended !== null;
+  }
+
   /** Does a command. Commands are done in the order in which they were given. */
   async execute(name: string, args?: QmpValue): Promise<QmpReply> {
     const turn = this.line.then(() => this.answer(name, args));

@@ -91,7 +91,8 @@ export class Monitor {
   private async work(): Promise<void> {
     this.working = true;
     for (let task = this.waiting[0]; task; task = this.waiting[0]) {
-      await task();
+      // Behind a quit nobody answers any more.
+      if (!this.daemon.hasEnded) await task();
       this.waiting.shift();
       for (const resolve of this.drained.splice(0)) resolve();
     }
@@ -102,7 +103,7 @@ export class Monitor {
     const id = isObject(value) ? value.id : undefined;
     const task = async (): Promise<void> => this.reply(id, await this.answer(value));
     // Out-of-band requests overtake those that wait.
-    if (isObject(value) && 'exec-oob' in value && !('execute' in value)) void task();
+    if (this.outOfBand && isObject(value) && 'exec-oob' in value && !('execute' in value)) void task();
     else this.enqueue(task);
   }
 
@@ -144,12 +145,12 @@ export class Monitor {
   }
 
   private negotiate(command: string, args: QmpValue | undefined, outOfBand: boolean): QmpReply {
-    if (this.negotiated)
-      throw new QmpError('Capabilities negotiation is already complete, command ignored', 'CommandNotFound');
-    if (command !== 'qmp_capabilities')
+    if (!this.negotiated && command !== 'qmp_capabilities')
       throw new QmpError("Expecting capabilities negotiation with 'qmp_capabilities'", 'CommandNotFound');
     if (outOfBand) throw new QmpError(`The command ${command} does not support OOB`);
     const { enable } = visitArguments('qmp_capabilities', args ?? {});
+    if (this.negotiated)
+      throw new QmpError('Capabilities negotiation is already complete, command ignored', 'CommandNotFound');
     this.outOfBand = enable?.includes('oob') ?? false;
     this.negotiated = true;
     return { return: {} };

@@ -88,7 +88,6 @@ const JSON_SCALARS: Scalars = {
     return value;
   },
   integer(value, place, unsigned) {
-    if (kindOf(value) !== 'number') throw wrongType(fullName(place), 'integer');
     const integer = asInteger(value);
     if (unsigned) {
       if (integer === null || integer < MIN_I64 || integer > MAX_U64)

@@ -1,0 +1,144 @@
+/**
+ * Transcripts: what is said to a daemon and what it answers, as README.md in this folder describes.
+ *
+ * The texts in transcripts/ are the source; record.ts runs them against the real daemon and writes fixtures/; the replay
+ * runs the same against ours.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** One line of a transcript. */
+export type Step =
+  | { kind: 'send'; monitor: string; text: string; loose?: boolean }
+  | { kind: 'open'; monitor: string }
+  | { kind: 'wait'; monitor: string; pattern: string };
+
+export interface Transcript {
+  /** Shell commands that make the files, before the daemon runs. */
+  setup: string[];
+  steps: Step[];
+}
+
+/** A file that the setup made. */
+export interface RecordedFile {
+  name: string;
+  /** Bytes. */
+  size: number;
+  /** The non-zero pieces, each from an offset: gzip, base64. */
+  pieces: [offset: number, data: string][];
+}
+
+/** What record.ts stores for one transcript. */
+export interface Recording {
+  version: string;
+  /** The transcript that was recorded; a changed one must be recorded again. */
+  source: string;
+  files: RecordedFile[];
+  /** For each step the lines that came, by monitor: `name: line`. */
+  output: string[][];
+}
+
+/** Reads the text of a transcript; the form is in README.md. */
+export function parseTranscript(text: string): Transcript {
+  const transcript: Transcript = { setup: [], steps: [] };
+  for (const raw of text.split('\n')) {
+    if (raw.trim() === '' || raw.startsWith('#')) continue;
+    if (raw.startsWith('$ ')) {
+      transcript.setup.push(raw.slice(2));
+      continue;
+    }
+    const prefix = /^(\w+)> (.*)$/.exec(raw);
+    const monitor = prefix?.[1] ?? 'm';
+    const loose = (prefix?.[2] ?? raw).startsWith('~ ');
+    const line = (prefix?.[2] ?? raw).replace(/^~ /, '');
+    const waitFor = /^wait (.*)$/.exec(line);
+    const bytes = /^bytes (.*)$/.exec(line);
+    const command = /^([a-zA-Z][\w-]*)(?: (\{.*\}))?$/.exec(line);
+    if (line === 'open') transcript.steps.push({ kind: 'open', monitor });
+    else if (waitFor) transcript.steps.push({ kind: 'wait', monitor, pattern: waitFor[1] ?? '' });
+    else if (bytes)
+      transcript.steps.push({ kind: 'send', monitor, text: JSON.parse(bytes[1] ?? '""') as string });
+    else if (command)
+      transcript.steps.push({
+        kind: 'send',
+        monitor,
+        ...(loose && { loose }),
+        text: `{"execute": "${command[1]}"${command[2] ? `, "arguments": ${command[2]}` : ''}}\n`,
+      });
+    else transcript.steps.push({ kind: 'send', monitor, text: `${line}\n` });
+  }
+  return transcript;
+}
+
+/** One end of a monitor. */
+export interface Client {
+  /** Bytes, one a character. */
+  send(bytes: string): void;
+  /** All that has come so far. */
+  received(): string;
+}
+
+/**
+ * Runs the steps. A step is over when nothing has come for `quiet` milliseconds (or, for `wait`, when the pattern has
+ * come). Answers the lines of each step, masked.
+ */
+export async function run(
+  transcript: Transcript,
+  open: (monitor: string) => Promise<Client>,
+  quiet: number,
+): Promise<string[][]> {
+  const clients = new Map<string, { client: Client; before: number; seen: number }>();
+  const mask = new Mask();
+  const output: string[][] = [];
+  const connect = async (name: string): Promise<void> => {
+    clients.set(name, { client: await open(name), before: 0, seen: 0 });
+  };
+  const total = (): number =>
+    [...clients.values()].reduce((sum, { client }) => sum + client.received().length, 0);
+  await connect('m');
+  for (const step of [{ kind: 'open', monitor: '' } as Step, ...transcript.steps]) {
+    if (step.kind === 'open') {
+      if (step.monitor) await connect(step.monitor);
+    } else if (step.kind === 'send') clients.get(step.monitor)?.client.send(step.text);
+    const deadline = Date.now() + 10_000;
+    if (step.kind === 'wait') {
+      const entry = clients.get(step.monitor);
+      while (entry && !new RegExp(step.pattern).test(entry.client.received().slice(entry.before))) {
+        if (Date.now() > deadline) throw new Error(`nothing like /${step.pattern}/ came`);
+        await sleep(2);
+      }
+    }
+    for (let before = -1; before !== total(); await sleep(quiet)) before = total();
+    const lines: string[] = [];
+    for (const [name, entry] of clients) {
+      const text = entry.client.received();
+      for (const line of text.slice(entry.seen).split('\r\n'))
+        if (line) lines.push(`${name}: ${mask.apply(line)}`);
+      entry.before = entry.seen;
+      entry.seen = text.length;
+    }
+    if (step.kind === 'send' && step.loose) lines.sort((a, b) => Number(isReply(a)) - Number(isReply(b)));
+    output.push(lines);
+  }
+  return output;
+}
+
+const isReply = (line: string): boolean => line.includes('"return": ');
+
+/** Takes out what differs from run to run, and what 10.0 has and 9.1 has not. */
+class Mask {
+  private readonly names = new Map<string, string>();
+
+  apply(line: string): string {
+    return line
+      .replace(/"timestamp": \{"seconds": -?\d+, "microseconds": -?\d+\}/, '"timestamp": {}')
+      .replace(/"QMP": \{"version": \{.*\}, "capabilities"/, '"QMP": {"version": {}, "capabilities"')
+      .replace(/\{"qemu": \{[^}]*\}, "package": "[^"]*"\}/, '{"qemu": {}, "package": ""}')
+      .replace(/"active": true, |, "active": true/g, '')
+      .replace(/"actual-size": \d+/g, '"actual-size": 0')
+      .replace(/#block\d{3,}/g, (name) => {
+        const known = this.names.get(name) ?? `#block<${this.names.size}>`;
+        this.names.set(name, known);
+        return known;
+      });
+  }
+}
