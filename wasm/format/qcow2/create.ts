@@ -33,7 +33,9 @@ export function createImage(file: BlockNode, wanted: NewImage): i32 {
   if (r < 0) return r;
   const image = new Qcow2Node(file);
   r = openImage(image, 0, -1, -1, -1);
-  if (r === 0) r = complete(image, wanted);
+  // An image that did not open has nothing to write back.
+  if (r < 0) image.readOnly = true;
+  else r = complete(image, wanted);
   // The names belong to the caller.
   image.backingFile = null;
   image.backingFormat = null;
