@@ -20,7 +20,7 @@ export async function openDaemon(): Promise<TestDaemon> {
   const files = new MemoryStore();
   let exited = false;
   const daemon = new Daemon({
-    engine: createEngine(MODULE as unknown as Parameters<typeof createEngine>[0]),
+    engine: createEngine(MODULE),
     files,
     locks: new MemoryLocks(),
     version: '0.0.0-test',

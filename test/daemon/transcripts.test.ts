@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { MemoryStore } from '../../src/files/memory';
+import type { MemoryStore } from '../../src/files/memory';
 import { openDaemon } from './daemon';
 import { parseTranscript, run, type Client, type RecordedFile, type Recording } from './transcript';
 
