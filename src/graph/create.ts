@@ -6,7 +6,7 @@ import { isObject, type QmpObject, type QmpValue } from '../qapi/value';
 import type { CreateOption, CreateImageRequest, CreateSupport, CreateValues, PreparedCreate } from './api';
 import { notYet } from './drivers/driver';
 import type { Driver } from './drivers/driver';
-import { checkCreatable, findDriver, protocolDriver } from './drivers/table';
+import { checkCreatable, findCreator, knownToQemu, protocolDriver } from './drivers/table';
 import { explain, GraphError, toGraphError } from './errors';
 import { resolveNamed } from './filename';
 import type { BlockNode } from './node';
@@ -19,6 +19,8 @@ const DEFAULT_REFCOUNT_BITS = 16;
 const MIN_CLUSTER = 512;
 const MAX_CLUSTER = 2 ** 21;
 const MAX_SIZE = 2 ** 53;
+/** Bytes at the start of a new file that are allocated in any case. */
+const FIRST_BLOCK = 4096;
 
 const PREALLOC: Readonly<Record<string, Prealloc>> = {
   off: Prealloc.OFF,
@@ -88,6 +90,8 @@ export class Creator {
       if (mode === Prealloc.METADATA)
         throw new GraphError(`Unsupported preallocation mode: ${preallocation}`);
       if (size < 0 || size > MAX_SIZE) throw new BlockError(Errno.EINVAL, strerror(Errno.EINVAL));
+      // QEMU has the first block of a new file allocated, to find out the alignment of requests by it.
+      if (size > 0) opened.write(new Uint8Array(Math.min(size, FIRST_BLOCK)), 0);
       engine.truncate(handle, size, mode);
     } catch (error) {
       throw creationFailure(error, filename);
@@ -137,7 +141,7 @@ export class Creator {
 
   /** The options that a format and the protocol of a file name take. */
   support(format: string, filename: string | undefined): CreateSupport {
-    const driver = formatDriver(format);
+    const driver = findCreator(format);
     const options: CreateOption[] = [...(driver.createOptions ?? [])];
     if (!driver.createOptions) throw noCreation('Format', driver);
     if (filename !== undefined) {
@@ -207,7 +211,7 @@ export class Creator {
 
   /** Makes the image that a command line tool asked for. */
   async createImage({ filename, format, values }: CreateImageRequest): Promise<void> {
-    const driver = formatDriver(format);
+    const driver = findCreator(format);
     if (!driver.createImage) throw noCreation('Format', driver);
     try {
       await driver.createImage(this, filename, values);
@@ -228,15 +232,6 @@ function textOf(value: QmpValue | undefined): string {
 
 function noCreation(kind: 'Format' | 'Protocol', driver: Driver): GraphError {
   return new GraphError(`${kind} driver '${driver.name}' does not support image creation`);
-}
-
-function formatDriver(format: string): Driver {
-  try {
-    return findDriver(format);
-  } catch (error) {
-    const unknown = error instanceof GraphError && error.desc.startsWith('Unknown driver');
-    throw unknown ? new GraphError(`Unknown file format '${format}'`) : error;
-  }
 }
 
 function creationFailure(error: unknown, filename: string): GraphError {
@@ -285,6 +280,10 @@ function qcow2Values(values: CreateValues): QmpObject {
     return value;
   };
   const compat = text('compat');
+  const backingFormat = text('backing_fmt');
+  if (backingFormat !== undefined && !knownToQemu(backingFormat)) {
+    throw new GraphError(`Parameter 'backing-fmt' does not accept value '${backingFormat}'`);
+  }
   const options: Record<string, QmpValue | undefined> = {
     size: Math.ceil(Number(values.size ?? 0) / 512) * 512,
     version: enumeration('version', compat === undefined ? undefined : (VERSIONS[compat] ?? compat), [
@@ -292,7 +291,7 @@ function qcow2Values(values: CreateValues): QmpObject {
       'v3',
     ]),
     'backing-file': text('backing_file'),
-    'backing-fmt': text('backing_fmt'),
+    'backing-fmt': backingFormat,
     'cluster-size': values.cluster_size,
     preallocation: enumeration('preallocation', text('preallocation'), Object.keys(PREALLOC)),
     'lazy-refcounts': values.lazy_refcounts,

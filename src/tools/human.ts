@@ -2,12 +2,19 @@
 
 const UNITS = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 
-/** A number below 1000 with three significant digits, like `%0.3g` of C (which makes 999.5 `1e+03`). */
+/**
+ * A number below 1000 with three significant digits, like `%0.3g` of C: what lies exactly between two is rounded to the
+ * even one (192.5 becomes 192), and 999.5 becomes `1e+03`.
+ */
 function threeDigits(value: number): string {
   if (value === 0) return '0';
   if (value >= 999.5) return '1e+03';
-  const text = value.toPrecision(3);
-  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+  const digits = 2 - Math.floor(Math.log10(value));
+  const scaled = value * 10 ** digits;
+  const below = Math.floor(scaled);
+  const tie = scaled - below === 0.5;
+  const rounded = tie && below % 2 === 0 ? below : Math.round(scaled);
+  return String(Number((rounded / 10 ** digits).toFixed(Math.max(digits, 0))));
 }
 
 /**
@@ -24,6 +31,13 @@ export function humanSize(bytes: number): string {
   return `${threeDigits(value)} ${UNITS[unit]}B`;
 }
 
+/** A number below 1024 like `%.3f` of C, which rounds ties to even: 1.0625 becomes 1.062. */
+function threeDecimals(value: number): string {
+  const scaled = value * 1000;
+  const below = Math.floor(scaled);
+  return scaled - below === 0.5 && below % 2 === 0 ? (below / 1000).toFixed(3) : value.toFixed(3);
+}
+
 /** A size as qemu-io prints it: `1.500 KiB`, `64 KiB`, `512 bytes`; fractions of bytes with six digits. */
 export function ioSize(bytes: number): string {
   if (bytes < 1024) return Number.isInteger(bytes) ? `${bytes} bytes` : `${bytes.toFixed(6)} bytes`;
@@ -33,7 +47,7 @@ export function ioSize(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  return `${value.toFixed(3).replace(/\.000$/, '')} ${UNITS[unit]}B`;
+  return `${threeDecimals(value).replace(/\.000$/, '')} ${UNITS[unit]}B`;
 }
 
 /** A duration as qemu-io prints it: `00.01 sec`, from one second on `H:MM:SS.cc`. */

@@ -200,7 +200,8 @@ export const file: Driver = {
   async createImage(creator: Creator, filename: string, values: CreateValues) {
     await creator.createFile({
       filename: stripPrefix(filename),
-      size: Number(values.size ?? 0),
+      // Command lines may say any size; a file gets whole sectors.
+      size: Math.ceil(Number(values.size ?? 0) / 512) * 512,
       preallocation: typeof values.preallocation === 'string' ? values.preallocation : 'off',
     });
   },

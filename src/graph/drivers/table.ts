@@ -33,7 +33,8 @@ const OTHER_PREFIXES: Readonly<Record<string, string>> = {
 /** Drivers of the schema that make new images with blockdev-create and are not here yet. */
 const OTHER_CREATORS = ['luks', 'parallels', 'qcow', 'qed', 'vdi', 'vhdx', 'vmdk', 'vpc'];
 
-function knownToQemu(name: string): boolean {
+/** Whether the schema has a driver of this name. */
+export function knownToQemu(name: string): boolean {
   const type = findType('BlockdevDriver');
   return type.kind === 'enum' && type.values.some((value) => value.name === name);
 }
@@ -45,6 +46,16 @@ export function findDriver(name: string): Driver {
   const driver = DRIVERS.get(name);
   if (driver) return driver;
   throw knownToQemu(name) ? missing(name) : new GraphError(`Unknown driver '${name}'`);
+}
+
+/** The driver to create an image with, by `qemu-img`'s rules: some drivers of the schema cannot, in QEMU neither. */
+export function findCreator(name: string): Driver {
+  if (DRIVERS.has(name) || OTHER_CREATORS.includes(name)) return findDriver(name);
+  throw new GraphError(
+    knownToQemu(name)
+      ? `Format driver '${name}' does not support image creation`
+      : `Unknown file format '${name}'`,
+  );
 }
 
 /** The driver that a file name asks for: by its prefix, or `file`. */

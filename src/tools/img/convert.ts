@@ -1,5 +1,6 @@
 /** qemu-img convert */
-import type { BlockGraph, BlockUser, CacheMode, CreateValues } from '../../graph';
+import { Permission } from '../../files/locks';
+import type { BlockGraph, BlockUser, CacheMode, CreateValues, OpenImageRequest } from '../../graph';
 import { step, ToolExit, ToolFailure } from '../failure';
 import { parseInteger } from '../../qapi/size';
 import { asksForHelp, joinOptionLists, parseCreateOptions, splitOptions } from '../optionlist';
@@ -117,6 +118,7 @@ interface Request {
   noCreate: boolean;
   targetIsZero: boolean;
   minimumZeros: number;
+  copyOffload: boolean;
   compress: boolean;
   rate: number;
   salvage: boolean;
@@ -141,6 +143,7 @@ function readOptions(session: VerbSession): Request {
     noCreate: false,
     targetIsZero: false,
     minimumZeros: 4096,
+    copyOffload: false,
     compress: false,
     rate: 0,
     salvage: false,
@@ -150,7 +153,6 @@ function readOptions(session: VerbSession): Request {
     progress: false,
   };
   const lists: string[] = [];
-  let copyOffload = false;
   let explicitSparse = false;
   let skipBroken = false;
   const actions: Record<string, (value: string) => void> = {
@@ -174,7 +176,7 @@ function readOptions(session: VerbSession): Request {
       explicitSparse = true;
     },
     c: () => (request.compress = true),
-    C: () => (copyOffload = true),
+    C: () => (request.copyOffload = true),
     m: checkWorkers,
     W: () => undefined,
     r: (value) => (request.rate = Number(readSizeArgument('rate limit', value))),
@@ -192,9 +194,9 @@ function readOptions(session: VerbSession): Request {
     if (condition) throw new ToolFailure(text);
   };
   refuse(skipBroken && !request.bitmaps, 'Use of --skip-broken-bitmaps requires --bitmaps');
-  refuse(copyOffload && request.compress, 'Cannot enable copy offloading when -c is used');
-  refuse(copyOffload && explicitSparse, 'Cannot enable copy offloading when -S is used');
-  refuse(copyOffload && request.salvage, 'Cannot use copy offloading in salvaging mode');
+  refuse(request.copyOffload && request.compress, 'Cannot enable copy offloading when -c is used');
+  refuse(request.copyOffload && explicitSparse, 'Cannot enable copy offloading when -S is used');
+  refuse(request.copyOffload && request.salvage, 'Cannot use copy offloading in salvaging mode');
   refuse(request.targetImageOpts && !request.noCreate, '--target-image-opts requires use of -n flag');
   refuse(request.noCreate && lists.length > 0, '-o has no effect when skipping image creation');
   refuse(request.targetIsZero && !request.noCreate, '--target-is-zero requires use of -n flag');
@@ -247,7 +249,7 @@ async function run(
   let total = 0;
   for (const name of names) {
     const image = { name, imageOpts: request.imageOpts, format: request.format };
-    const how = { readOnly: true, cache: sourceCache, forceShare: request.forceShare };
+    const how = { readOnly: true, cache: sourceCache, ...sourceSharing(request.forceShare) };
     const source = await session.open(graph, image, how);
     sources.push(source);
     total += await step(`Could not get size of ${name}: `, () => source.length());
@@ -263,8 +265,10 @@ async function run(
       sources,
       target,
       targetIsZero: !backing && (!request.noCreate || request.targetIsZero),
-      backingLength: backing ? backingLength(target) : null,
+      backingLength: backing ? (request.noCreate ? Infinity : backingLength(target)) : null,
       minimumZeros: request.minimumZeros,
+      // The host's copying moves data as it is.
+      findZeros: !request.copyOffload,
       salvage: request.salvage,
       rate: request.rate,
     };
@@ -274,6 +278,13 @@ async function run(
     if (session.context.signal.aborted && !request.noCreate) await discardTarget(session, target, targetName);
     throw error;
   }
+}
+
+/** A source may not change while it is copied, unless the user allows it. */
+function sourceSharing(forceShare: boolean): Pick<OpenImageRequest, 'forceShare' | 'permissions'> {
+  if (forceShare) return { forceShare };
+  const shared = Permission.ALL & ~(Permission.WRITE | Permission.RESIZE);
+  return { permissions: { perm: Permission.CONSISTENT_READ, shared } };
 }
 
 function readCache(mode: string, what: string): CacheMode {

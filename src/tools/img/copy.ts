@@ -18,10 +18,15 @@ export interface CopyPlan {
   target: BlockUser;
   /** The target reads as zeros where nothing was written yet. */
   targetIsZero: boolean;
-  /** Bytes that the target's backing file has; null: there is none. What only it differs in is copied. */
+  /**
+   * Bytes of the target's backing file; null: there is none. Only what differs from it is copied, and what reads as zeros
+   * behind its end is left alone in a new image. Infinity: into an image that was there, where nothing is known.
+   */
   backingLength: number | null;
   /** Runs of zeros of at least this many bytes are not written as data; 0: all is. */
   minimumZeros: number;
+  /** Data is looked through for zeros. */
+  findZeros: boolean;
   /** Sectors that cannot be read become zeros. */
   salvage: boolean;
   /** Bytes a second; 0: no limit. */
@@ -153,7 +158,8 @@ class Copier {
 
   private async copy(piece: Piece, at: number, work: number): Promise<void> {
     const { engine } = this.context;
-    const { minimumZeros } = this.plan;
+    const { minimumZeros, findZeros } = this.plan;
+    const verbatim = minimumZeros === 0 || !findZeros;
     for (let done = 0; done < piece.bytes;) {
       const bytes = Math.min(PIECE, piece.bytes - done);
       await this.read(piece.source, piece.from + done, bytes, at + done);
@@ -161,10 +167,9 @@ class Copier {
       for (let used = 0; used < bytes;) {
         const offset = at + done + used;
         const rules = { alignment: this.alignment, minimum: minimumZeros };
-        const run =
-          minimumZeros === 0
-            ? { data: true, bytes: bytes - used }
-            : nextRun(view, used, bytes - used, offset, rules);
+        const run = verbatim
+          ? { data: true, bytes: bytes - used }
+          : nextRun(view, used, bytes - used, offset, rules);
         if (run.data) await this.write(offset, run.bytes, used);
         else await this.writeZeroes(offset, run.bytes);
         used += run.bytes;

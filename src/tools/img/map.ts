@@ -144,7 +144,8 @@ function lookUp(session: VerbSession, user: BlockUser, start: number, bytes: num
       // A shorter backing file: the bytes behind its end are zeros that it need not hold.
       return { ...emptyEntry(start), length: rest, depth, present: true, zero: true };
     }
-    const valid = (status.flags & Status.OFFSET_VALID) !== 0;
+    const known = (status.flags & (Status.DATA | Status.ZERO)) !== 0;
+    const valid = known && (status.flags & Status.OFFSET_VALID) !== 0;
     return {
       start,
       length: status.bytes,
