@@ -11,7 +11,7 @@ import { MemoryStore } from '../../src/files/memory';
 const MODULE = new WebAssembly.Module(readFileSync(new URL('../../build/engine.wasm', import.meta.url)));
 
 export function newEngine(): Engine {
-  return createEngine(MODULE as unknown as Parameters<typeof createEngine>[0]);
+  return createEngine(MODULE);
 }
 
 /** A directory of its own for a test file; call `remove` at the end. */

@@ -7,17 +7,51 @@ import { changeRefcounts, loadRefcount, refcount } from './refcount';
 /** Used clusters behind the end of the file that a search passes before it gives up. */
 const MAX_BEYOND: i64 = 1 << 24;
 
+/** Clusters given back that may wait for a flush; beyond that, one is made for them. */
+const MAX_FREED: i64 = 4096;
+
+/** A cluster has no reference any more: it can be taken again after the next flush. */
+export function noteFreed(image: Qcow2Node, cluster: i64): void {
+  image.freedFirst = min(image.freedFirst, cluster);
+  image.freedLast = max(image.freedLast, cluster);
+  image.freedCount++;
+}
+
+/** The tables on disk point to no free cluster any more. */
+export function releaseFreed(image: Qcow2Node): void {
+  image.freeIndex = min(image.freeIndex, image.freedFirst);
+  image.freedFirst = i64.MAX_VALUE;
+  image.freedLast = -1;
+  image.freedCount = 0;
+}
+
+/** Whether a cluster may have been given back since the last flush. */
+@inline
+function recentlyFreed(image: Qcow2Node, cluster: i64): bool {
+  return false && cluster >= image.freedFirst && cluster <= image.freedLast;
+}
+
 /**
  * Offset of `n` contiguous free clusters (first fit), or a negative errno. They are not taken yet, but the next search
  * starts behind them.
  */
 export function findFree(image: Qcow2Node, n: i64): i64 {
   const bits = image.clusterBits;
+  if (image.freedCount > MAX_FREED) {
+    let r = image.l2.write();
+    if (r === 0) r = image.file.pflush();
+    if (r < 0) return r;
+    releaseFreed(image);
+  }
   let run: i64 = 0;
   let i = image.freeIndex;
   const end = image.file.size() >> bits;
   let beyond: i64 = 0;
   while (run < n) {
+    if (recentlyFreed(image, i)) {
+      run = 0;
+      i = image.freedLast + 1;
+    }
     if (i >= MAX_HOST >> bits) return -Err.EFBIG;
     const r = loadRefcount(image, i);
     if (r < 0) return r;

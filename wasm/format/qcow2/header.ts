@@ -126,7 +126,7 @@ function checkBitmaps(image: Qcow2Node, kept: KeptBytes): i32 {
   if (count > 65535) {
     return fail(
       Err.EINVAL,
-      `bitmaps_ext: image has ${count} bitmaps, exceeding the QEMU supported maximum of 65535`,
+      `bitmaps_ext: Image has ${count} bitmaps, exceeding the QEMU supported maximum of 65535`,
     );
   }
   if (!count) return fail(Err.EINVAL, 'found bitmaps extension with zero bitmaps');

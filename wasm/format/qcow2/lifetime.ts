@@ -1,6 +1,7 @@
 /** From open to close: becoming writable, writing back, and letting go. */
 import { Err } from '../../abi';
 import { fail } from '../../util/errors';
+import { releaseFreed } from './allocate';
 import { updateHeader } from './header';
 import { Qcow2Node } from './image';
 import { CORRUPT, DIRTY } from './layout';
@@ -35,8 +36,10 @@ export function writeCaches(image: Qcow2Node): i32 {
 
 export function flushImage(image: Qcow2Node): i32 {
   if (image.readOnly) return 0;
-  const r = writeCaches(image);
-  return r < 0 ? r : image.file.pflush();
+  let r = writeCaches(image);
+  if (r === 0) r = image.file.pflush();
+  if (r === 0) releaseFreed(image);
+  return r;
 }
 
 /** Writes back what can be written, and frees all memory. */

@@ -3,6 +3,7 @@ import { Err, Qcow2Open } from '../../abi';
 import { be32, be64 } from '../../util/endian';
 import { fail, failErrno } from '../../util/errors';
 import { TableCache } from '../../util/cache';
+import { MAX_OFFSET } from '../../block/node';
 import { readExtensions, refuseUnknownFeatures } from './header';
 import { ImageGuard, KeptBytes, Qcow2Node } from './image';
 import {
@@ -221,7 +222,9 @@ function checkTables(image: Qcow2Node): i32 {
   const size = be64(h + Field.SIZE) & ~511;
   const perTable = image.clusterBits + image.l2Bits;
   const needed = (size >> perTable) + (size & (((<u64>1) << perTable) - 1) ? 1 : 0);
-  if (needed > <u64>i32.MAX_VALUE) return fail(Err.EFBIG, 'Image is too big');
+  if (size > <u64>i64.MAX_VALUE)
+    return fail(Err.EFBIG, 'Could not refresh total sector count: File too large');
+  if (needed > <u64>i32.MAX_VALUE || size > <u64>MAX_OFFSET) return fail(Err.EFBIG, 'Image is too big');
   if (l1Size < <u32>needed) return fail(Err.EINVAL, 'L1 table is too small');
   image.length = size;
   return 0;
@@ -237,15 +240,22 @@ function refuseLaterFeatures(image: Qcow2Node): i32 {
   return fail(Err.ENOTSUP, `qcow2: ${what} are not supported yet`);
 }
 
+/** Where a read fails for its offset alone. */
+const MAX_LENGTH: i64 = i64.MAX_VALUE - 0x3fffffff;
+
+function readTable(image: Qcow2Node, offset: i64, bytes: i32, to: usize): i32 {
+  return offset > MAX_LENGTH - bytes ? -Err.EIO : image.file.pread(offset, bytes, to);
+}
+
 /** Loads the L1 table and the refcount table. */
 function readTables(image: Qcow2Node): i32 {
   const l1Bytes = image.l1Size << 3;
   image.l1 = heap.alloc(l1Bytes);
-  let r = image.file.pread(image.l1Offset, l1Bytes, image.l1);
+  let r = readTable(image, image.l1Offset, l1Bytes, image.l1);
   if (r < 0) return failErrno(r, 'Could not read L1 table');
   const reftableBytes = image.reftableEntries << 3;
   image.reftable = heap.alloc(reftableBytes);
-  r = image.file.pread(image.reftableOffset, reftableBytes, image.reftable);
+  r = readTable(image, image.reftableOffset, reftableBytes, image.reftable);
   if (r < 0) return failErrno(r, 'Could not initialize refcount handling');
   let used = image.reftableEntries;
   while (used && !load<u64>(image.reftable + ((<usize>(used - 1)) << 3))) used--;

@@ -7,7 +7,8 @@ import { Qcow2Node } from './image';
 import { Field } from './layout';
 import { writeCaches } from './lifetime';
 import { makeRefcountArea } from './reftable';
-import { loadRefcount, refcount } from './refcount';
+import { MAX_STEPS } from './preallocation';
+import { loadRefcount, refblockOffset, refcount } from './refcount';
 import { growL1, unlinkTables, writableTable } from './tables';
 import { bytesInTable, l1IndexOf, l2IndexOf } from './translate';
 import { linkClusters } from './write';
@@ -174,11 +175,13 @@ function shrink(image: Qcow2Node, size: i64): i32 {
 /** Lets go of the end of the file that no cluster uses. A failure leaves it as it was. */
 function cutFile(image: Qcow2Node): i32 {
   const fileClusters = (image.file.size() + image.clusterSize - 1) >> image.clusterBits;
-  let last = fileClusters;
+  let last = min(fileClusters, (<i64>image.reftableUsed) << image.refblockBits);
+  let steps: i64 = 0;
   while (last > 0) {
-    if (loadRefcount(image, last - 1) < 0) return 0;
+    if (++steps > MAX_STEPS || loadRefcount(image, last - 1) < 0) return 0;
     if (refcount) break;
     last--;
+    if (!refblockOffset(image, last)) last &= ~(((<i64>1) << image.refblockBits) - 1);
   }
   if (last && last < fileClusters) image.file.doTruncate(last << image.clusterBits, Preallocation.OFF);
   return 0;
