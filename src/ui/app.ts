@@ -46,7 +46,10 @@ async function showState(client: Client): Promise<void> {
   const state = find('#state');
   try {
     const { version, qemu } = await client.start();
-    state.textContent = `Ready · ${version} · QEMU ${qemu} interface`;
+    const detail = document.createElement('span');
+    detail.className = 'detail';
+    detail.textContent = ` · ${version} · QEMU ${qemu} interface`;
+    state.replaceChildren('Ready', detail);
   } catch {
     state.textContent = 'Cannot run here';
   }

@@ -434,9 +434,8 @@ async function fileCandidates(typed: string, sources: CompletionSources, end: st
 /** A note on an argument: its type, whether it must be given, and what is to be known before one uses it. */
 function describe(member: PossibleMember, type: SchemaType): string {
   const marks = member.features.filter((feature) => feature === 'deprecated' || feature === 'unstable');
-  const values = type.kind === 'enum' ? type.values.map(({ name }) => name).join('|') : typeLabel(type);
   const help = MEMBER_HELP[member.name];
-  const facts = [member.optional ? 'optional' : 'required', values, ...marks].join(', ');
+  const facts = [member.optional ? 'optional' : 'required', typeLabel(type), ...marks].join(', ');
   return help === undefined ? facts : `${facts}; ${help}`;
 }
 

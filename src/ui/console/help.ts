@@ -4,7 +4,7 @@ import { COMMAND_HELP, MEMBER_HELP } from '../../qapi/help';
 import { commands, findCommand, findType, type ObjectType, type SchemaType } from '../../qapi/schema';
 import type { PartialObject } from './json-cursor';
 import { candidateRows } from './menu';
-import { paint } from './paint';
+import { paint, type Colour } from './paint';
 import { asObject, possibleMembers, typeLabel, type PossibleMember } from './schema-walk';
 
 /** The list of all commands. */
@@ -34,8 +34,9 @@ export function overview(
     ...page.map(line),
     '',
     paint('heading', 'Keys'),
-    '  Tab completes, twice shows more; Up, Down and Ctrl-R go through the history;',
-    '  Ctrl-C stops what runs; Ctrl-A/E/K/U/W/Y and Alt-B/F/D edit; Shift-Tab leaves the console.',
+    '  Tab completes, twice shows more. Up, Down and Ctrl-R go through the history.',
+    '  Ctrl-C stops what runs. Ctrl-A/E/K/U/W/Y and Alt-B/F/D edit the line.',
+    '  Shift-Tab leaves the console.',
     '',
     `${paint('accent', 'help COMMAND')} explains one.`,
     '',
@@ -47,9 +48,10 @@ export function helpOn(
   name: string,
   given: readonly string[],
   others: readonly ShellCommandInfo[],
+  columns: number,
 ): string | null {
   const other = others.find((command) => command.name === name);
-  if (!other) return commandHelp(name, given);
+  if (!other) return commandHelp(name, given, columns);
   const lines = [paint('heading', `${name} ${other.usage}`.trimEnd()), other.summary];
   if (other.subcommands) lines.push(`Commands: ${other.subcommands.join(', ')}`);
   if (other.arguments === 'files') lines.push(`${paint('accent', `${name} --help`)} shows its options.`);
@@ -60,8 +62,9 @@ export function helpOn(
  * Describes a command; null if the schema has none of this name.
  *
  * @param given discriminators given after the name (`driver=qcow2`), which add the arguments of that branch.
+ * @param columns width of the screen.
  */
-export function commandHelp(name: string, given: readonly string[] = []): string | null {
+export function commandHelp(name: string, given: readonly string[] = [], columns = 80): string | null {
   const command = findCommand(name);
   if (!command) return null;
   const typed: PartialObject = new Map(
@@ -79,7 +82,7 @@ export function commandHelp(name: string, given: readonly string[] = []): string
   if (members.length === 0) lines.push('No arguments.');
   else {
     const width = Math.max(...members.map((member) => member.name.length));
-    lines.push('', ...members.map((member) => memberLine(member, width)));
+    lines.push('', ...members.flatMap((member) => memberLines(member, width, columns)));
   }
   const open = object && openTag(object, typed);
   if (open) {
@@ -109,18 +112,36 @@ function openTag(
   return next ? openTag(next, typed) : null;
 }
 
-function memberLine(member: PossibleMember, width: number): string {
+/** Name, whether it is needed, type and a word on it; what is too long goes on below the type. */
+function memberLines(member: PossibleMember, width: number, columns: number): string[] {
   const type = findType(member.type);
   const marks = member.features.filter((feature) => feature === 'deprecated' || feature === 'unstable');
   const help = MEMBER_HELP[member.name];
-  const label = type.kind === 'enum' ? type.values.map(({ name }) => name).join(' | ') : typeLabel(type);
-  return [
-    `  ${paint('key', member.name.padEnd(width))}  `,
-    member.optional ? paint('dim', 'optional  ') : 'required  ',
-    label,
-    marks.length > 0 ? paint('event', ` (${marks.join(', ')})`) : '',
-    help === undefined ? '' : paint('dim', `  ${help}`),
-  ].join('');
+  const head = `  ${paint('key', member.name.padEnd(width))}  ${member.optional ? paint('dim', 'optional') : 'required'}  `;
+  const indent = width + 14;
+  const words: [string, Colour | null][] = [
+    ...split(typeLabel(type), null),
+    ...split(marks.length > 0 ? `(${marks.join(', ')})` : '', 'event'),
+    ...split(help ?? '', 'dim'),
+  ];
+  const lines: string[] = [];
+  let line = head;
+  let column = indent;
+  for (const [word, colour] of words) {
+    if (column > indent && column + 1 + word.length > columns) {
+      lines.push(line);
+      line = ' '.repeat(indent);
+      column = indent;
+    }
+    const gap = column > indent ? ' ' : '';
+    line += gap + (colour ? paint(colour, word) : word);
+    column += gap.length + word.length;
+  }
+  return [...lines, line];
+}
+
+function split(text: string, colour: Colour | null): [string, Colour | null][] {
+  return text === '' ? [] : text.split(' ').map((word) => [word, colour]);
 }
 
 function returnLabel(type: SchemaType): string {

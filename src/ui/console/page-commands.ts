@@ -45,7 +45,7 @@ export function pageCommands({
             ),
           );
         else {
-          const text = helpOn(topic, given, all);
+          const text = helpOn(topic, given, all, columns());
           if (text === null) {
             io.stderr(`help: no command '${topic}'\n`);
             return 1;

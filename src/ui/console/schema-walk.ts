@@ -86,17 +86,17 @@ export function takesString(type: SchemaType): boolean {
   return type.kind === 'alternate' && type.branches.includes('str');
 }
 
-/** What a type is called in help and hints. */
+/** What a value of a type is, in help and hints: `integer`, `off | on | unmap`, `object or string`. */
 export function typeLabel(type: SchemaType): string {
   switch (type.kind) {
     case 'builtin':
       return BUILTIN_LABELS[type.name] ?? 'integer';
     case 'enum':
-      return 'one of';
+      return type.values.map(({ name }) => name).join(' | ');
     case 'array':
       return `list of ${typeLabel(findType(type.element))}`;
     case 'object':
-      return type.name.startsWith('q_') ? 'object' : type.name;
+      return 'object';
     case 'alternate':
       return branchesOf(type).map(typeLabel).join(' or ');
   }

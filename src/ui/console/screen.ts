@@ -23,6 +23,9 @@ export interface EditLine {
 }
 
 const MINIMUM_COLUMNS = 12;
+/** Nothing can be typed beside a status, so no cursor blinks there. */
+const HIDE_CURSOR = '\x1b[?25l';
+const SHOW_CURSOR = '\x1b[?25h';
 
 /** Draws on a terminal. It is the only one that writes to it. */
 export class Screen {
@@ -108,10 +111,10 @@ export class Screen {
   private draw(): string {
     // A footer needs a line of its own; a command that prints a line piece by piece shows its progress itself.
     if (this.partial !== '') return '';
-    if (this.edit) return this.drawEdit(this.edit);
+    if (this.edit) return SHOW_CURSOR + this.drawEdit(this.edit);
     if (this.status === null) return '';
     this.drawnCursorRow = 0;
-    return cut(this.status, this.columns - 1);
+    return HIDE_CURSOR + cut(this.status, this.columns - 1);
   }
 
   private get columns(): number {
