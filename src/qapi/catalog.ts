@@ -43,6 +43,13 @@ export function commandNames(): string[] {
     .sort();
 }
 
+/** Names of all commands in the order in which query-commands lists them. */
+export function registeredCommands(): string[] {
+  return commands()
+    .map((command) => command.name)
+    .reverse();
+}
+
 /** Names of all events, in alphabetical order. */
 export function eventNames(): string[] {
   return events()

@@ -1,5 +1,13 @@
 /** The interface of QMP: schema, types, validation, introspection, JSON and options as QEMU reads and prints them. */
-export { commandNames, completions, describeCommand, describeEvent, eventNames, membersOf } from './catalog';
+export {
+  commandNames,
+  completions,
+  describeCommand,
+  describeEvent,
+  eventNames,
+  membersOf,
+  registeredCommands,
+} from './catalog';
 export type { CommandDescription, MemberDescription, Referent } from './catalog';
 export { dictOrder } from './dict-order';
 export { QmpError, type QmpErrorClass } from './errors';

@@ -183,12 +183,10 @@ function load(chapter: RawChapter): void {
     types.set(name, {
       kind: 'enum',
       name,
-      values: values
-        .filter(holds)
-        .map((value) => ({
-          name: typeof value === 'string' ? value : value.name,
-          features: featuresOf(value),
-        })),
+      values: values.filter(holds).map((value) => ({
+        name: typeof value === 'string' ? value : value.name,
+        features: featuresOf(value),
+      })),
     });
   }
   for (const [name, branches] of Object.entries(chapter.alternates))

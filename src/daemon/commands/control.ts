@@ -1,5 +1,5 @@
 /** The chapter on the monitor: what this daemon is and can do. */
-import { commandNames, querySchema } from '../../qapi/index';
+import { querySchema, registeredCommands } from '../../qapi/index';
 import { QEMU_VERSION, type DaemonEnvironment } from '../environment';
 import type { Handlers } from './registry';
 
@@ -14,7 +14,7 @@ export function versionInfo(environment: DaemonEnvironment): {
 export const control: Handlers = {
   'query-version': (_args, { environment }) => versionInfo(environment),
 
-  'query-commands': () => commandNames().map((name) => ({ name })),
+  'query-commands': () => registeredCommands().map((name) => ({ name })),
 
   'query-qmp-schema': () => querySchema(),
 
