@@ -26,7 +26,7 @@ import { createServer } from 'vite';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The flags beyond Playwright's own: nothing that reaches for the network, no sandbox as tests often run as root. */
-const FLAGS = [
+export const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',

@@ -1,7 +1,7 @@
 /** The real worker in Chromium, against the real tools: locks of two tabs, images that both write, a full quota. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -120,6 +120,65 @@ describe('two tabs', () => {
       .poll(() => qmp(one, 'blockdev-add', blockdev('disk.qcow2', false)), { timeout: 10_000 })
       .toEqual({ return: {} });
     await one.close();
+  });
+});
+
+describe('local files in place', () => {
+  async function open(page: Page, paths: string[]): Promise<void> {
+    await page.setInputFiles('input[type=file]', paths);
+    await page.evaluate(() => window.sandbox.take('open'));
+  }
+
+  test('a chain of images is read as the real tools read it, and cannot be written', async () => {
+    const base = join(folder, 'base.qcow2');
+    const top = join(folder, 'top.qcow2');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', base, '3M']);
+    execFileSync('qemu-io', ['-c', 'write -q -P 5 1M 70k', base]);
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', 'base.qcow2', '-F', 'qcow2', top]);
+    execFileSync('qemu-io', ['-c', 'write -q -P 6 1030k 7k', top]);
+    const page = await tab();
+    await open(page, [top, base]);
+    const sizes = (text: string) => text.replace(/^( *disk size: ).*$/gm, '$1');
+    for (const command of [
+      'qemu-img info --backing-chain top.qcow2',
+      'qemu-img map top.qcow2',
+      'qemu-img map --output=json top.qcow2',
+      "qemu-io -r -c 'read -v 1030k 16' -c 'alloc 0 3M' -c map top.qcow2",
+    ]) {
+      const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(
+        ([, quoted, plain]) => quoted ?? plain ?? '',
+      );
+      const ran = await shell(page, command);
+      const expected = real(words[0] ?? '', ...words.slice(1));
+      const times = (text: string) => text.replace(/^.* \(.* ops\/sec\)$/gm, '');
+      expect(ran.stderr).toBe(expected.stderr);
+      expect(times(sizes(ran.stdout))).toBe(times(sizes(expected.stdout)));
+    }
+    // As the real daemon answers for files that their owner made read-only: auto-read-only helps a node that does not
+    // write by itself, and a qcow2 node does.
+    const denied = {
+      error: { class: 'GenericError', desc: "Could not open 'top.qcow2': Permission denied" },
+    };
+    const qcow2 = blockdev('top.qcow2', false);
+    expect(await qmp(page, 'blockdev-add', qcow2)).toEqual(denied);
+    expect(await qmp(page, 'blockdev-add', { ...qcow2, 'auto-read-only': true })).toEqual(denied);
+    const raw = { ...qcow2, driver: 'raw', 'node-name': 'raw', 'auto-read-only': true };
+    expect(await qmp(page, 'blockdev-add', raw)).toEqual({ return: {} });
+    expect(await qmp(page, 'blockdev-add', blockdev('top.qcow2', true))).toEqual({ return: {} });
+    await page.close();
+  });
+
+  test('a file that changes on the disk can no longer be read: EIO', async () => {
+    const path = join(folder, 'changing.raw');
+    appendFileSync(path, new Uint8Array(1024 * 1024));
+    const page = await tab();
+    await open(page, [path]);
+    const read = "qemu-io -r -f raw -c 'read -q -P 0 0 4k' changing.raw";
+    expect(await shell(page, read)).toEqual({ code: 0, stdout: '', stderr: '' });
+    appendFileSync(path, new Uint8Array(1024 * 1024));
+    const after = await shell(page, read);
+    expect(after.stdout + after.stderr).toBe('read failed: Input/output error\n');
+    await page.close();
   });
 });
 

@@ -39,6 +39,19 @@ const opfs = (wrap: (store: OpfsStore) => FileStore, shared: boolean): Backend =
   create: async () => ({ store: wrap(await emptyStore(shared)), make: write }),
 });
 
+/** As in a browser that cannot move files: they are copied. */
+const withoutMove: Backend = {
+  ...opfs((store) => store, true),
+  create: async () => {
+    const { prototype } = FileSystemFileHandle;
+    const move = Object.getOwnPropertyDescriptor(prototype, 'move');
+    if (!move) throw new Error('this browser has no move()');
+    const store = await emptyStore(true);
+    delete prototype.move;
+    return { store, make: write, dispose: async () => void Object.defineProperty(prototype, 'move', move) };
+  },
+};
+
 const blob: Backend = {
   writable: false,
   holes: 'none',
@@ -109,6 +122,40 @@ const own: Record<string, () => Promise<void>> = {
     equalBytes(await contents(store, 'cd.iso'), bytes);
     equalBytes(new Uint8Array(await (await exportFile(store, 'cd.iso')).arrayBuffer()), bytes);
   },
+  'small reads of a local file do not go to the disk each': async () => {
+    const store = new BlobStore();
+    const bytes = random(8 * 1024 * 1024 + 100);
+    store.add(new File([bytes], 'disk'));
+    const file = await store.open('disk', { write: false });
+    const { prototype } = FileReaderSync;
+    const read = Object.getOwnPropertyDescriptor(prototype, 'readAsArrayBuffer');
+    let count = 0;
+    let fetched = 0;
+    prototype.readAsArrayBuffer = function (blob) {
+      count++;
+      fetched += blob.size;
+      return (read?.value as typeof prototype.readAsArrayBuffer).call(this, blob);
+    };
+    try {
+      const into = new Uint8Array(4096);
+      for (let at = 0; at < bytes.length; at += 4096) {
+        const length = file.read(into, at);
+        equalBytes(into.subarray(0, length), bytes.subarray(at, at + length), `at ${at}`);
+      }
+      ok(count <= 10, `8 MiB in order: ${count} fetches`);
+      equal(fetched, bytes.length, 'bytes fetched');
+      // Metadata at the start and data elsewhere: both stay near.
+      count = 0;
+      for (let i = 0; i < 200; i++) {
+        file.read(into, (i % 7) * 512);
+        file.read(into, 5_000_000 + i * 512);
+      }
+      ok(count <= 2, `two places in turn: ${count} fetches`);
+    } finally {
+      if (read) Object.defineProperty(prototype, 'readAsArrayBuffer', read);
+      file.close();
+    }
+  },
   'import and export': async () => {
     const locks = new MemoryLocks();
     for (const files of [new MountStore(await emptyStore(true)), new MemoryStore()]) {
@@ -178,6 +225,7 @@ export const cases: Case[] = [
   ...named('OPFS', conformance(opfs((store) => store, true))),
   ...named('OPFS, exclusive', conformance(opfs((store) => store, false))),
   ...named('OPFS with mounts', conformance(opfs((store) => new MountStore(store), true))),
+  ...named('OPFS without move', conformance(withoutMove)),
   ...named('local file', conformance(blob)),
   ...Object.entries(own).map(([name, run]) => ({ name, run })),
 ];
