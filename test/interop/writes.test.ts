@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEngine } from '../../src/engine';
-import { RequestFlag } from '../../src/engine/contract';
+import { type Engine, RequestFlag } from '../../src/engine/contract';
 import { MemoryLocks } from '../../src/files/locks';
 import { NodeStore } from '../../src/files/node/store';
 import { BlockGraph, type BlockUser } from '../../src/graph';
@@ -142,6 +142,8 @@ function command({ kind, offset, bytes, pattern }: GuestRequest): string {
 
 let folder: string;
 let module: WebAssembly.Module;
+/** Of the test under way. */
+let engine: Engine;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'qsd-web-writes-'));
@@ -203,8 +205,6 @@ function checked(run: Tools, image: string): number {
   >;
   return report['allocated-clusters'] ?? 0;
 }
-
-let engine: ReturnType<typeof createEngine>;
 
 test.each(subjects.map((subject, index) => ({ name: subject.name, subject, index })))(
   '$name',
