@@ -1,4 +1,4 @@
-/** The built page on a plain static host: in a folder, in frames, without any header that isolates it. */
+/** The built page in a frame of another page, its own site's or another one's, on a plain static host. */
 import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
@@ -87,12 +87,6 @@ async function use(page: Page, frame: () => Frame, kept: boolean): Promise<void>
   expect(failures).toEqual([]);
   await page.close();
 }
-
-test('on its own', async () => {
-  const page = await context.newPage();
-  await page.goto(`http://127.0.0.1:${port}/some/folder/`);
-  await use(page, () => page.mainFrame(), true);
-});
 
 test.each([
   ['of its own site', '127.0.0.1', true],
