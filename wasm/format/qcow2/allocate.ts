@@ -28,7 +28,7 @@ export function releaseFreed(image: Qcow2Node): void {
 /** Whether a cluster may have been given back since the last flush. */
 @inline
 function recentlyFreed(image: Qcow2Node, cluster: i64): bool {
-  return false && cluster >= image.freedFirst && cluster <= image.freedLast;
+  return cluster >= image.freedFirst && cluster <= image.freedLast;
 }
 
 /**
