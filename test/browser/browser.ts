@@ -14,7 +14,6 @@
  * Named cases as tests of vitest: `testInBrowser` of suite.ts.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,12 +48,6 @@ export function findChromium(): string | undefined {
   return undefined;
 }
 
-/** Options of {@link startBrowser}. */
-export interface BrowserOptions {
-  /** A folder of this machine that the server shows as `/fixtures/`. */
-  fixtures?: string;
-}
-
 /** A browser with one profile, and the server it talks to. */
 export interface TestBrowser {
   /** The server's origin, without a slash at the end. */
@@ -86,7 +79,7 @@ export function projectPath(file: URL): string {
 }
 
 /** Starts server and browser. Takes one to three seconds; close() gives all back. */
-export async function startBrowser(options: BrowserOptions = {}): Promise<TestBrowser> {
+export async function startBrowser(): Promise<TestBrowser> {
   const executablePath = findChromium();
   if (executablePath === undefined) {
     throw new Error('Chromium was not found in PATH; install it or name it in QSD_WEB_CHROMIUM');
@@ -98,26 +91,6 @@ export async function startBrowser(options: BrowserOptions = {}): Promise<TestBr
     logLevel: 'warn',
     appType: 'mpa',
     server: { host: '127.0.0.1', port: 0, hmr: false, watch: null },
-    plugins: [
-      {
-        name: 'test-pages',
-        configureServer: ({ middlewares }) => {
-          middlewares.use('/fixtures/', (request, response) => {
-            const name = decodeURIComponent((request.url ?? '').split('?')[0] ?? '').replace(/^\/+/, '');
-            const send = (status: number, body: string | Buffer) => {
-              response.statusCode = status;
-              response.setHeader('content-type', 'application/octet-stream');
-              response.end(body);
-            };
-            if (options.fixtures === undefined || name.split('/').includes('..')) return send(404, '');
-            void readFile(join(options.fixtures, name)).then(
-              (body) => send(200, body),
-              () => send(404, ''),
-            );
-          });
-        },
-      },
-    ],
   });
   await server.listen();
   const address = server.httpServer?.address();

@@ -67,6 +67,34 @@ describe('Node', () => {
     expect((await store.info('a')).size).toBe(1);
   });
 
+  test('holes are where qemu-img map sees them', async () => {
+    const path = directory();
+    const store = new NodeStore(path);
+    const file = await store.open('sparse.raw', { write: true, create: 'truncate' });
+    file.truncate(40 * 1024 * 1024);
+    let state = 1;
+    for (let i = 0; i < 60; i++) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      file.write(new Uint8Array(1 + (state >>> 17)).fill(1 + (i % 255)), state % (39 * 1024 * 1024));
+    }
+    file.flush();
+    const map = execFileSync('qemu-img', ['map', '-f', 'raw', '--output=json', join(path, 'sparse.raw')]);
+    const expected = (JSON.parse(map.toString()) as { start: number; length: number; data: boolean }[]).map(
+      ({ start, length, data }) => ({ start, length, data }),
+    );
+    const found: typeof expected = [];
+    for (let at = 0; at < file.size();) {
+      const { data, bytes } = file.extent(at);
+      const last = found.at(-1);
+      if (last?.data === data) last.length += bytes;
+      else found.push({ start: at, length: bytes, data });
+      at += bytes;
+    }
+    file.close();
+    expect(found).toEqual(expected);
+    expect(found.length).toBeGreaterThan(50);
+  });
+
   test('a write that the system cuts short fails with its reason, and what fitted is there', async () => {
     const path = directory();
     const script = `
