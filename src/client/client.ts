@@ -30,7 +30,17 @@ export interface TaskOptions {
 
 /** Connects to a worker (or a message port) that runs `src/worker`. The worker starts by itself. */
 export function connect(endpoint: Worker | MessagePort | Endpoint): Client {
-  return new Client(wrap<WorkerApi>(endpoint));
+  return new Client(wrap<WorkerApi>(endpoint), failureOf(endpoint));
+}
+
+/** Rejects when a worker's script cannot be loaded or run. */
+function failureOf(endpoint: object): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (typeof Worker === 'undefined' || !(endpoint instanceof Worker)) return;
+    endpoint.addEventListener('error', ({ message }) => {
+      reject(new Error(message || 'the worker could not be loaded'));
+    });
+  });
 }
 
 /** A connection to the daemon. */
@@ -41,11 +51,17 @@ export class Client {
   private subscription: Promise<Ticket> | null = null;
   private starting: Promise<StartInfo> | null = null;
 
-  constructor(private readonly worker: Remote<WorkerApi>) {}
+  /** @param failure rejects if the worker dies before it answers */
+  constructor(
+    private readonly worker: Remote<WorkerApi>,
+    private readonly failure: Promise<never> = new Promise<never>(() => undefined),
+  ) {
+    failure.catch(() => undefined);
+  }
 
   /** Resolves when the daemon takes commands; rejects if it cannot run here. */
   start(): Promise<StartInfo> {
-    return (this.starting ??= this.worker.start());
+    return (this.starting ??= Promise.race([this.worker.start(), this.failure]));
   }
 
   /** Runs a QMP command. A command that fails answers `{error}`; it does not throw. */

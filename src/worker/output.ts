@@ -4,6 +4,8 @@
 const LIMIT = 16 * 1024;
 /** Progress is sent at most this often, milliseconds. */
 const PROGRESS_EVERY = 50;
+/** Messages that may be on their way before a tool waits. */
+const MAX_UNDERWAY = 8;
 
 /** Where it goes; `src/client`'s ShellIo over a port is one: its calls answer when they have arrived. */
 interface Sink {
@@ -17,8 +19,8 @@ export class Output {
   private text = '';
   private kind: 'stdout' | 'stderr' = 'stdout';
   private lastProgress = -Infinity;
-  /** The last message sent; those before it arrive before it. */
-  private last: void | Promise<void> = undefined;
+  /** Messages that have not arrived yet, the oldest first. */
+  private readonly underway: Promise<void>[] = [];
 
   constructor(private readonly sink: Sink) {}
 
@@ -33,7 +35,7 @@ export class Output {
     const now = performance.now();
     if (now - this.lastProgress < PROGRESS_EVERY) return;
     this.lastProgress = now;
-    this.last = this.sink.progress(done, total);
+    this.send(this.sink.progress(done, total));
   }
 
   /** Sends what is there. */
@@ -41,12 +43,24 @@ export class Output {
     if (this.text === '') return;
     const { text } = this;
     this.text = '';
-    this.last = this.sink[this.kind](text);
+    this.send(this.sink[this.kind](text));
+  }
+
+  /** Resolves when few messages are on their way: the page must not be flooded. */
+  async room(): Promise<void> {
+    while (this.underway.length > MAX_UNDERWAY) await this.underway[0];
   }
 
   /** Sends what is there and resolves when all has arrived. */
   async arrived(): Promise<void> {
     this.flush();
-    await this.last;
+    await Promise.all(this.underway);
+  }
+
+  private send(arrival: void | Promise<void>): void {
+    // A page that is gone takes nothing: nobody is left to be told.
+    const settled = Promise.resolve(arrival).catch(() => undefined);
+    this.underway.push(settled);
+    void settled.then(() => this.underway.splice(this.underway.indexOf(settled), 1));
   }
 }

@@ -123,9 +123,10 @@ export class Sandbox implements WorkerApi {
           await output.arrived();
           return io.readLine();
         },
-        turn: () => {
+        turn: async () => {
           output.flush();
-          return turn();
+          await output.room();
+          await turn();
         },
       };
       try {
@@ -209,8 +210,14 @@ export class Sandbox implements WorkerApi {
   }
 
   async usage(): Promise<StorageUsage> {
-    const { usage = 0, quota = 0 } = await navigator.storage.estimate();
-    return { used: usage, quota, persistent: await navigator.storage.persisted() };
+    // A page without TLS has no storage; a sandboxed frame has one that refuses.
+    const { storage } = navigator as { storage?: StorageManager };
+    try {
+      const { usage = 0, quota = 0 } = (await storage?.estimate()) ?? {};
+      return { used: usage, quota, persistent: (await storage?.persisted()) ?? false };
+    } catch {
+      return { used: 0, quota: 0, persistent: false };
+    }
   }
 
   // ----

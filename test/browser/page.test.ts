@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startBrowser, type TestBrowser } from './browser';
 import { AppPage } from './page';
 
@@ -190,6 +190,30 @@ describe('a visit', () => {
     });
     await app.shows(/"query-jobs"\}\n\{"return": \[\]\}\nqsd> query-bl$/);
     await app.press('Control+c');
+  });
+
+  test('qemu-io reads its commands from the console', async () => {
+    await app.run('qemu-img create -q -f qcow2 talk.qcow2 1M');
+    await app.clear();
+    await app.type('qemu-io talk.qcow2\n');
+    await app.shows(/^qemu-io>$/m);
+    await app.type('write -P 5 0 4k\n');
+    await app.shows('wrote 4096/4096 bytes');
+    await app.type('length\n');
+    await app.shows('1 MiB');
+    await app.type('quit\n');
+    await app.shows(/qsd>$/);
+  });
+
+  test('a long listing can be stopped', async () => {
+    await app.run('qemu-img create -q -f raw zeros.raw 1G');
+    await app.clear();
+    const before = await app.done();
+    await app.type('hexdump -v zeros.raw\n');
+    await app.shows(/^[0-9a-f]{8} {2}00 00 .*\n.*Ctrl-C stops$/m);
+    await app.press('Control+c');
+    await vi.waitFor(async () => expect(await app.done()).toBe(before + 1), 5000);
+    await app.run('rm zeros.raw');
   });
 
   test('help explains', async () => {

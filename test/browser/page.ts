@@ -48,9 +48,8 @@ export class AppPage {
 
   /** Waits until the terminal shows a text. */
   async shows(text: string | RegExp, timeout = 10_000): Promise<void> {
-    await expect
-      .poll(() => this.text(), { timeout })
-      .toMatch(typeof text === 'string' ? escaped(text) : text);
+    const pattern = typeof text === 'string' ? escaped(text) : text;
+    await vi.waitFor(async () => expect(await this.text()).toMatch(pattern), { timeout });
   }
 
   async type(text: string): Promise<void> {

@@ -64,7 +64,7 @@ describe('completion of words', () => {
     ],
     [
       'blockdev-add driver=qcow2 file.driver=file file.filename=|',
-      ['a.qcow2', 'b c.img', 'images/'].map(
+      ['a.qcow2', '"b c.img"', 'images/'].map(
         (name) =>
           `blockdev-add driver=qcow2 file.driver=file file.filename=${name}${name.endsWith('/') ? '' : ' '}`,
       ),

@@ -179,11 +179,15 @@ async function completeArgument(
   }
   const place = typeAt(type, path, typed);
   if (!place) return nothing(word.end, `no argument '${pair.key}'`);
-  const values = await valueCandidates(command, place.type, place.member, pair.value, sources);
-  const candidates = matching(
-    values.map(({ value, more }) => ({ text: more ? value : `${value} `, label: value })),
-    pair.value,
-  );
+  const quote = /^["']/.exec(pair.value)?.[0] ?? '';
+  const plain = pair.value.slice(quote.length);
+  const values = await valueCandidates(command, place.type, place.member, plain, sources);
+  const candidates = values
+    .filter(({ value, string }) => value.startsWith(plain) && (string || quote === ''))
+    .map(({ value, more }) => {
+      const mark = quote !== '' ? quote : /[\s"'{}[\]]/.test(value) ? '"' : '';
+      return { text: mark + value + (more ? '' : `${mark} `), label: value };
+    });
   return {
     from,
     to: word.end,

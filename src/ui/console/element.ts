@@ -138,7 +138,21 @@ export class QsdConsole extends HTMLElement {
       shell: [...info.shell, ...[...page.values()].map((command) => command.info)],
       page,
       qmp: (text) => client.qmp(text),
-      runShell: (line, io) => client.runShell(line, io, io.signal),
+      // A tool that prints faster than the terminal draws is made to wait.
+      runShell: (line, io) =>
+        client.runShell(
+          line,
+          {
+            stdout: (text) => {
+              io.stdout(text);
+              return drawn(terminal);
+            },
+            stderr: (text) => io.stderr(text),
+            progress: (done, total) => io.progress(done, total),
+            readLine: () => io.readLine(),
+          },
+          io.signal,
+        ),
       nodeNames: async () => {
         const nodes = await client.execute('query-named-block-nodes', { flat: true });
         return (nodes.return ?? [])
@@ -174,6 +188,11 @@ export class QsdConsole extends HTMLElement {
     session.start(welcome(info, terminal.cols));
     for (const work of this.waiting.splice(0)) work();
   }
+}
+
+/** Resolves when the terminal has taken in what was written to it. */
+function drawn(terminal: Terminal): Promise<void> {
+  return new Promise((resolve) => terminal.write('', resolve));
 }
 
 /** Keys that stay the browser's: paste, copy of a selection, and Shift-Tab, which leaves the console. */

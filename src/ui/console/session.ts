@@ -305,7 +305,7 @@ export class ConsoleSession {
   // ---- running
 
   private async execute(line: string, io: TaskIo): Promise<number> {
-    if (inputKind(line) === 'json') return this.qmp(line);
+    if (inputKind(line) === 'json') return this.qmp(line, io);
     const name = firstWord(line);
     const page = this.backend.page.get(name);
     if (page) {
@@ -326,13 +326,20 @@ export class ConsoleSession {
       io.stderr(`${known ? error.message : `${name}: command not found; help lists all`}\n`);
       return 1;
     }
-    return this.qmp(request);
+    return this.qmp(request, io);
   }
 
-  private async qmp(text: string): Promise<number> {
-    for (const reply of await this.backend.qmp(text)) {
-      this.screen.print(formatReply(reply, this.terminal.columns) + '\n');
+  /** Sends a request. Ctrl-C ends the waiting: the daemon has the command already. */
+  private async qmp(text: string, io: TaskIo): Promise<number> {
+    const interrupted = new Promise<null>((resolve) => {
+      io.signal.addEventListener('abort', () => resolve(null), { once: true });
+    });
+    const replies = await Promise.race([this.backend.qmp(text), interrupted]);
+    if (!replies) {
+      io.stdout(paint('dim', 'The daemon goes on with it; its reply is not shown.') + '\n');
+      return 130;
     }
+    for (const reply of replies) io.stdout(formatReply(reply, this.terminal.columns) + '\n');
     return 0;
   }
 
