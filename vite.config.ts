@@ -1,5 +1,19 @@
+import { chmodSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+
+/** Puts the data plane beside the command line, which reads it from there, and makes the program executable. */
+const engineBeside = {
+  name: 'engine-beside',
+  generateBundle(this: { emitFile(file: { type: 'asset'; fileName: string; source: Uint8Array }): void }) {
+    const source = readFileSync(join(import.meta.dirname, 'build/engine.wasm'));
+    this.emitFile({ type: 'asset', fileName: 'engine.wasm', source });
+  },
+  writeBundle(options: { dir?: string }) {
+    chmodSync(join(options.dir ?? '', 'qsd-web.js'), 0o755);
+  },
+};
 
 /**
  * Three uses of one file: the page (`vite`, `vite build` -> dist/web), the Node.js command line (`vite build --mode node`
@@ -9,6 +23,7 @@ export default defineConfig(({ mode }) => ({
   // Relative, so that the page works from any folder of any static host.
   base: './',
   publicDir: false,
+  plugins: mode === 'node' ? [engineBeside] : [],
   build:
     mode === 'node'
       ? {

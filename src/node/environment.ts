@@ -1,0 +1,26 @@
+/** What all command lines run on: the engine, the host's files and image locks among processes. */
+import { readFile } from 'node:fs/promises';
+import { loadEngine } from '../engine/index';
+import type { Engine } from '../engine/contract';
+import type { FileStore } from '../files/contract';
+import type { ImageLocks } from '../files/locks';
+import { nodeLocks } from '../files/node/locks';
+import { NodeStore } from '../files/node/store';
+
+/** The layers below the graph. */
+export interface NodeEnvironment {
+  engine: Engine;
+  files: FileStore;
+  locks: ImageLocks;
+}
+
+/** Loads the engine, which lies beside the program. */
+export async function nodeEnvironment(): Promise<NodeEnvironment> {
+  const engine = await loadEngine(await readFile(new URL('engine.wasm', import.meta.url)));
+  return { engine, files: new NodeStore(), locks: nodeLocks() };
+}
+
+/** Lets timers, sockets and signals be served. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,33 @@
+/** Runs a tool in this process: its output to ours, Ctrl-C to it. */
+import type { Tool, ToolContext } from '../tools/context';
+import { nodeEnvironment, turn } from './environment';
+import { LineReader } from './lines';
+
+/** What a shell adds to the number of the signal that ended a process. */
+const SIGNALLED = 128;
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+/** Answers the exit code. The first signal asks the tool to stop, the second one ends the process. */
+export async function runTool(tool: Tool, words: string[]): Promise<number> {
+  const stop = new AbortController();
+  /** The number of the signal that came; 0: none. */
+  const state = { signal: 0 };
+  for (const [name, number] of Object.entries(SIGNALS)) {
+    process.on(name, () => {
+      if (state.signal !== 0) process.exit(SIGNALLED + number);
+      state.signal = number;
+      stop.abort();
+    });
+  }
+  const lines = new LineReader(process.stdin, stop.signal);
+  const context: ToolContext = {
+    ...(await nodeEnvironment()),
+    stdout: (text) => void process.stdout.write(text),
+    stderr: (text) => void process.stderr.write(text),
+    readLine: () => lines.next(),
+    signal: stop.signal,
+    turn,
+  };
+  const code = await tool(words, context);
+  return state.signal === 0 ? code : SIGNALLED + state.signal;
+}
