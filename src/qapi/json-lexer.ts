@@ -47,6 +47,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 const ZERO_DIGIT = 0x30;
 const EMPTY_BYTES = new Uint8Array(0);
+/** Bytes of the buffer that is kept for the next token. */
+const MAX_KEPT = 1 << 16;
 
 const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39;
 const isLetter = (byte: number): boolean => byte >= 0x61 && byte <= 0x7a;
@@ -54,24 +56,13 @@ const isExponent = (byte: number): boolean => byte === 0x65 || byte === 0x45;
 /** Bytes that no string contains, and that (but for TAB) end the skipping after an error. */
 const breaksString = (byte: number): boolean => byte < 0x20 || byte >= 0xfe;
 
-function structural(byte: number): Token['kind'] | null {
-  switch (byte) {
-    case 0x7b:
-      return '{';
-    case 0x7d:
-      return '}';
-    case 0x5b:
-      return '[';
-    case 0x5d:
-      return ']';
-    case 0x3a:
-      return ':';
-    case 0x2c:
-      return ',';
-    default:
-      return null;
-  }
-}
+/** The tokens of structural characters, by byte. */
+const STRUCTURAL: readonly (Token | undefined)[] = (() => {
+  const table = new Array<Token | undefined>(256).fill(undefined);
+  for (const kind of ['{', '}', '[', ']', ':', ','] as const)
+    table[kind.charCodeAt(0)] = { kind, bytes: EMPTY_BYTES };
+  return table;
+})();
 
 /** Splits a stream of bytes into tokens. */
 export class JsonLexer {
@@ -87,10 +78,26 @@ export class JsonLexer {
   }
 
   feed(bytes: Uint8Array): void {
-    for (const byte of bytes) {
+    for (let at = 0; at < bytes.length; at++) {
+      if (this.state === State.DOUBLE || this.state === State.SINGLE) at = this.run(bytes, at);
+      const byte = bytes[at];
       // A byte that ends a token is looked at again as the start of the next one.
-      while (!this.step(byte));
+      while (byte !== undefined && !this.step(byte));
     }
+  }
+
+  /** Takes the bytes of a string that need no thought, all at once; answers where they end. */
+  private run(bytes: Uint8Array, from: number): number {
+    const quote = this.state === State.DOUBLE ? QUOTE : APOSTROPHE;
+    let end = from;
+    for (; end < bytes.length; end++) {
+      const byte = bytes[end] ?? 0;
+      if (byte === quote || byte === BACKSLASH || breaksString(byte)) break;
+    }
+    this.reserve(end - from);
+    this.text.set(bytes.subarray(from, end), this.length);
+    this.length += end - from;
+    return end;
   }
 
   /** The end of the input: what is left is a whole token, or stray. */
@@ -115,10 +122,11 @@ export class JsonLexer {
     }
   }
 
-  /** Forgets a token that is half read. */
+  /** Forgets a token that is half read, and the memory of a long one. */
   reset(): void {
     this.state = State.START;
     this.length = 0;
+    if (this.text.length > MAX_KEPT) this.text = new Uint8Array(64);
   }
 
   /** Takes a byte, or answers false when the byte has only ended the token before it. */
@@ -128,7 +136,7 @@ export class JsonLexer {
         this.start(byte);
         return true;
       case State.RECOVERY:
-        if (structural(byte) === null && (byte === TAB || !breaksString(byte))) return true;
+        if (!STRUCTURAL[byte] && (byte === TAB || !breaksString(byte))) return true;
         this.state = State.START;
         return false;
       case State.DOUBLE:
@@ -171,8 +179,8 @@ export class JsonLexer {
   }
 
   private start(byte: number): void {
-    const kind = structural(byte);
-    if (kind !== null) this.sink.token({ kind, bytes: EMPTY_BYTES });
+    const token = STRUCTURAL[byte];
+    if (token) this.sink.token(token);
     else if (byte === 0x20 || byte === TAB || byte === LF || byte === CR) return;
     else if (byte === QUOTE) this.keep(byte, State.DOUBLE);
     else if (byte === APOSTROPHE) this.keep(byte, State.SINGLE);
@@ -206,28 +214,32 @@ export class JsonLexer {
   }
 
   private append(byte: number): void {
-    if (this.length === this.text.length) {
-      const grown = new Uint8Array(2 * this.length);
-      grown.set(this.text);
-      this.text = grown;
-    }
+    this.reserve(1);
     this.text[this.length++] = byte;
+  }
+
+  /** Makes room for more bytes of the token. */
+  private reserve(bytes: number): void {
+    if (this.length + bytes <= this.text.length) return;
+    const grown = new Uint8Array(Math.max(2 * this.text.length, this.length + bytes));
+    grown.set(this.text.subarray(0, this.length));
+    this.text = grown;
   }
 
   private take(): Uint8Array {
     const bytes = this.text.slice(0, this.length);
-    this.length = 0;
+    this.reset();
     return bytes;
   }
 
   private finish(kind: Token['kind']): false {
-    this.state = State.START;
     this.sink.token({ kind, bytes: this.take() });
     return false;
   }
 
   private fail(): void {
+    const bytes = this.take();
     this.state = State.RECOVERY;
-    this.sink.stray(this.take());
+    this.sink.stray(bytes);
   }
 }

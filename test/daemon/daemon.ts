@@ -12,7 +12,7 @@ export interface TestDaemon {
   files: MemoryStore;
   events: QmpEvent[];
   /** Whether the daemon has asked for its end. */
-  exited(): boolean;
+  exited: () => boolean;
 }
 
 /** Each gets an engine of its own. */

@@ -5,8 +5,8 @@ import { openDaemon } from './daemon';
 interface Connection {
   monitor: Monitor;
   /** The messages so far. */
-  messages(): Record<string, unknown>[];
-  text(): string;
+  messages: () => Record<string, unknown>[];
+  text: () => string;
 }
 
 function connect(daemon: Daemon, pretty = false): Connection {

@@ -40,8 +40,11 @@ describe('options of the command line against the recorded daemon', () => {
 
 const name = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_-]{0,8}$/);
 const trees = fc.letrec<{ tree: KeyvalObject; list: KeyvalObject[] }>((tie) => ({
-  tree: fc.dictionary(name, fc.oneof({ maxDepth: 4 }, fc.string(), tie('list'), tie('tree')), { minKeys: 1 }),
-  list: fc.array(tie('tree'), { minLength: 1, maxLength: 4 }),
+  tree: fc.dictionary(name, fc.oneof({ maxDepth: 3 }, fc.string(), tie('list'), tie('tree')), {
+    minKeys: 1,
+    maxKeys: 4,
+  }),
+  list: fc.array(tie('tree'), { minLength: 1, maxLength: 3 }),
 })).tree;
 
 /** A tree as options: dotted keys, commas doubled. */

@@ -171,7 +171,7 @@ export class Job implements JobControl {
 
   // ---- the end, driven by the transaction
 
-  /** Everybody is done: the job says so, and waits for the user where that was asked for. */
+  /** The end is made: the job says so, and vanishes unless the user wants to see it first. */
   conclude(): void {
     this.become('concluded');
     if (this.options.autoDismiss) this.vanish();

@@ -41,6 +41,7 @@ export class JobTable {
     for (const job of this.list()) {
       if (job.status !== 'concluded') job.forceCancel();
       await job.settled();
+      await job.transaction.settled();
       if (job.status === 'concluded') job.dismiss();
     }
   }

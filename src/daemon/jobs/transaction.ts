@@ -5,7 +5,10 @@ import type { Job } from './job';
 /** A job that was started alone is a transaction of one. */
 export class JobTransaction {
   private readonly jobs: Job[] = [];
-  private aborting = false;
+  /** Whether the end has begun: there is one, good or bad. */
+  private ending = false;
+  /** Resolves when the end that has begun is made. */
+  private ended: Promise<void> = Promise.resolve();
 
   add(job: Job): void {
     this.jobs.push(job);
@@ -13,22 +16,54 @@ export class JobTransaction {
 
   /** A job has come to waiting. When all have, they are pending, and are finalized unless a user wants to do that. */
   async workDone(): Promise<void> {
-    if (this.aborting || this.jobs.some((job) => job.status !== 'waiting')) return;
+    if (this.ending || this.jobs.some((job) => job.status !== 'waiting')) return;
     for (const job of this.jobs) job.become('pending');
     if (this.jobs.every((job) => job.options.autoFinalize)) await this.finalize();
   }
 
   /** Makes the ends of all jobs. Needs all of them pending. */
   async finalize(): Promise<void> {
+    await this.begin(null);
+  }
+
+  /** One job has failed or is cancelled: it ends, and the others are cancelled. Nothing is new to an end under way. */
+  async abort(failed: Job): Promise<void> {
+    if (!this.ending) await this.begin(failed);
+  }
+
+  /** Resolves when an end that has begun has been made; at once if none has. */
+  settled(): Promise<void> {
+    return this.ended;
+  }
+
+  private begin(failed: Job | null): Promise<void> {
+    if (!this.ending) {
+      this.ending = true;
+      this.ended = this.end(failed);
+    }
+    return this.ended;
+  }
+
+  private async end(failed: Job | null): Promise<void> {
+    const cause = failed ?? (await this.prepare());
+    if (cause) await this.endBadly(cause);
+    else this.endWell();
+  }
+
+  /** The last steps that may fail; answers the job that did, or that was cancelled meanwhile. */
+  private async prepare(): Promise<Job | null> {
     for (const job of this.jobs) {
       try {
         await job.driver.prepare?.();
       } catch (error) {
         job.fail(error instanceof Error ? error.message : String(error));
-        await this.abort(job);
-        return;
+        return job;
       }
     }
+    return this.jobs.find((job) => job.cancelled) ?? null;
+  }
+
+  private endWell(): void {
     for (const job of this.jobs) {
       job.driver.commit?.();
       job.driver.clean?.();
@@ -36,15 +71,9 @@ export class JobTransaction {
     }
   }
 
-  /** One job has failed or is cancelled: it ends, and the others are cancelled. */
-  async abort(failed: Job): Promise<void> {
-    if (this.aborting) {
-      // Called for a job whose end another job's failure has brought about: that failure ends it below.
-      return;
-    }
-    this.aborting = true;
+  private async endBadly(cause: Job): Promise<void> {
     for (const job of this.jobs) {
-      if (job === failed) continue;
+      if (job === cause) continue;
       job.forceCancel();
       await job.settled();
     }
