@@ -3,7 +3,7 @@
  * It works in `command key=value` lines, inside QMP JSON (also as a value in such a line) and for the shell's commands.
  */
 import type { ShellCommandInfo } from '../../client/protocol';
-import { COMMAND_HELP, MEMBER_HELP } from '../../qapi/help';
+import { describeCommand, type MemberDescription } from '../../qapi/catalog';
 import { commands, findCommand, findType, type SchemaType } from '../../qapi/schema';
 import { inputKind } from './input';
 import { jsonCursor, partialObject, type JsonCursor, type PartialObject } from './json-cursor';
@@ -17,8 +17,8 @@ import {
   possibleMembers,
   typeAt,
   typeLabel,
+  warnings,
   type Meaning,
-  type PossibleMember,
 } from './schema-walk';
 import { tokenize, type Token } from './tokens';
 
@@ -120,7 +120,7 @@ function completeCommand(word: Token, sources: CompletionSources): Completion {
     ...commands().map(({ name, arguments: type }) => {
       const object = asObject(findType(type));
       const bare = !object || (object.members.length === 0 && object.variants.size === 0);
-      const note = COMMAND_HELP[name];
+      const note = describeCommand(name)?.help;
       return { text: bare ? name : `${name} `, label: name, ...(note !== undefined && { note }) };
     }),
   ];
@@ -212,7 +212,11 @@ function completeKey(type: string, typed: PartialObject, word: Token): Completio
   return { from: word.start, to: word.end, candidates: matching(candidates, path + prefix) };
 }
 
-function keyCandidates(path: string, member: PossibleMember, level: PartialObject | undefined): Candidate[] {
+function keyCandidates(
+  path: string,
+  member: MemberDescription,
+  level: PartialObject | undefined,
+): Candidate[] {
   const type = findType(member.type);
   const note = describe(member, type);
   const key = path + member.name;
@@ -383,7 +387,7 @@ interface ValueCandidate {
 async function valueCandidates(
   command: string,
   type: SchemaType,
-  member: PossibleMember | null,
+  member: MemberDescription | null,
   typed: string,
   sources: CompletionSources,
 ): Promise<ValueCandidate[]> {
@@ -436,11 +440,9 @@ async function fileCandidates(typed: string, sources: CompletionSources, end: st
 }
 
 /** A note on an argument: its type, whether it must be given, and what is to be known before one uses it. */
-function describe(member: PossibleMember, type: SchemaType): string {
-  const marks = member.features.filter((feature) => feature === 'deprecated' || feature === 'unstable');
-  const help = MEMBER_HELP[member.name];
-  const facts = [member.optional ? 'optional' : 'required', typeLabel(type), ...marks].join(', ');
-  return help === undefined ? facts : `${facts}; ${help}`;
+function describe(member: MemberDescription, type: SchemaType): string {
+  const facts = [member.optional ? 'optional' : 'required', typeLabel(type), ...warnings(member)].join(', ');
+  return member.help === undefined ? facts : `${facts}; ${member.help}`;
 }
 
 function matching(candidates: readonly Candidate[], prefix: string): Candidate[] {

@@ -1,11 +1,11 @@
 /** Help: the list of all commands; one command with its arguments, types, values and what depends on what. */
 import type { ShellCommandInfo } from '../../client/protocol';
-import { COMMAND_HELP, MEMBER_HELP } from '../../qapi/help';
+import { describeCommand, type MemberDescription } from '../../qapi/catalog';
 import { commands, findCommand, findType, type ObjectType, type SchemaType } from '../../qapi/schema';
 import type { PartialObject } from './json-cursor';
 import { candidateRows } from './menu';
 import { paint, type Colour } from './paint';
-import { asObject, possibleMembers, typeLabel, type PossibleMember } from './schema-walk';
+import { asObject, possibleMembers, typeLabel, warnings } from './schema-walk';
 
 /** The list of all commands. */
 export function overview(
@@ -66,7 +66,8 @@ export function helpOn(
  */
 export function commandHelp(name: string, given: readonly string[] = [], columns = 80): string | null {
   const command = findCommand(name);
-  if (!command) return null;
+  const description = describeCommand(name);
+  if (!command || !description) return null;
   const typed: PartialObject = new Map(
     given.map((word) => {
       const equals = word.indexOf('=');
@@ -75,9 +76,9 @@ export function commandHelp(name: string, given: readonly string[] = [], columns
   );
   const object = asObject(findType(command.arguments));
   const lines = [paint('heading', [name, ...given].join(' '))];
-  if (COMMAND_HELP[name] !== undefined) lines.push(`${COMMAND_HELP[name]}.`);
-  const warnings = command.features.filter((feature) => feature === 'deprecated' || feature === 'unstable');
-  if (warnings.length > 0) lines.push(paint('event', `This command is ${warnings.join(' and ')}.`));
+  lines.push(`${description.help}.`);
+  const marks = warnings(description);
+  if (marks.length > 0) lines.push(paint('event', `This command is ${marks.join(' and ')}.`));
   const members = object ? possibleMembers(object, typed) : [];
   if (members.length === 0) lines.push('No arguments.');
   else {
@@ -113,16 +114,15 @@ function openTag(
 }
 
 /** Name, whether it is needed, type and a word on it; what is too long goes on below the type. */
-function memberLines(member: PossibleMember, width: number, columns: number): string[] {
+function memberLines(member: MemberDescription, width: number, columns: number): string[] {
   const type = findType(member.type);
-  const marks = member.features.filter((feature) => feature === 'deprecated' || feature === 'unstable');
-  const help = MEMBER_HELP[member.name];
+  const marks = warnings(member);
   const head = `  ${paint('key', member.name.padEnd(width))}  ${member.optional ? paint('dim', 'optional') : 'required'}  `;
   const indent = width + 14;
   const words: [string, Colour | null][] = [
     ...split(typeLabel(type), null),
     ...split(marks.length > 0 ? `(${marks.join(', ')})` : '', 'event'),
-    ...split(help ?? '', 'dim'),
+    ...split(member.help ?? '', 'dim'),
   ];
   const lines: string[] = [];
   let line = head;

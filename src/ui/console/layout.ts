@@ -2,7 +2,7 @@
 import { codePointWidth } from './width';
 
 /** One row of the screen. */
-export interface LayoutRow {
+interface LayoutRow {
   text: string;
   /** Ends with a line feed of the text (or the end of it); otherwise the terminal goes on in the next row by itself. */
   hard: boolean;

@@ -3,16 +3,11 @@ import {
   findType,
   type AlternateType,
   type EnumType,
-  type Member,
   type ObjectType,
   type SchemaType,
 } from '../../qapi/schema';
+import { membersOf, type MemberDescription } from '../../qapi/catalog';
 import type { PartialObject } from './json-cursor';
-
-/** A member that is possible at a place, with the object type that has it. */
-export interface PossibleMember extends Member {
-  owner: string;
-}
 
 /** The member of `object` called `name` if it is an object itself. */
 export function partialMember(object: PartialObject | undefined, name: string): PartialObject | undefined {
@@ -31,18 +26,16 @@ export function branchesOf(type: AlternateType): SchemaType[] {
   return type.branches.map(findType);
 }
 
-/**
- * All members that an object can have, given what is typed of it: those of the type, and those of the branch that its
- * discriminator chooses (branches may have discriminators of their own).
- */
-export function possibleMembers(type: ObjectType, typed: PartialObject | undefined): PossibleMember[] {
-  const members: PossibleMember[] = type.members.map((member) => ({ ...member, owner: type.name }));
-  if (type.tag === undefined) return members;
-  const chosen = typed?.get(type.tag);
-  const branch = typeof chosen === 'string' ? type.variants.get(chosen) : undefined;
-  if (branch === undefined) return members;
-  const object = asObject(findType(branch));
-  return object ? [...members, ...possibleMembers(object, typed)] : members;
+/** All members that an object can have, given what is typed of it: discriminators add those of their branch. */
+export function possibleMembers(type: ObjectType, typed: PartialObject | undefined): MemberDescription[] {
+  const given: Record<string, string> = {};
+  for (const [name, value] of typed ?? []) if (typeof value === 'string') given[name] = value;
+  return membersOf(type.name, given);
+}
+
+/** `deprecated`, `unstable`: what is to be known before one uses it. */
+export function warnings({ deprecated, unstable }: { deprecated: boolean; unstable: boolean }): string[] {
+  return [...(deprecated ? ['deprecated'] : []), ...(unstable ? ['unstable'] : [])];
 }
 
 /**
@@ -54,9 +47,9 @@ export function typeAt(
   root: string,
   path: readonly string[],
   typed: PartialObject | undefined,
-): { type: SchemaType; member: PossibleMember | null } | null {
+): { type: SchemaType; member: MemberDescription | null } | null {
   let type = findType(root);
-  let member: PossibleMember | null = null;
+  let member: MemberDescription | null = null;
   let level = typed;
   for (const name of path) {
     if (type.kind === 'array') {
@@ -81,7 +74,7 @@ export function asEnum(type: SchemaType): EnumType | null {
 }
 
 /** Whether a string without further rules can stand for this type: text, or an alternate with text. */
-export function takesString(type: SchemaType): boolean {
+function takesString(type: SchemaType): boolean {
   if (type.kind === 'builtin') return type.name === 'str';
   return type.kind === 'alternate' && type.branches.includes('str');
 }
@@ -114,14 +107,9 @@ const BUILTIN_LABELS: Readonly<Record<string, string>> = {
 /** Strings whose meaning is known from the name of the member. */
 export type Meaning = 'node' | 'file' | 'job';
 
+/** Besides those that the catalogue of the schema knows. */
 const NODE_MEMBERS: ReadonlySet<string> = new Set([
-  'node-name',
-  'node',
-  'device',
   'target',
-  'overlay',
-  'base-node',
-  'top-node',
   'bottom',
   'replaces',
   'parent',
@@ -130,17 +118,18 @@ const NODE_MEMBERS: ReadonlySet<string> = new Set([
   'base',
 ]);
 
-/** Commands that give a node its name rather than ask for one. */
-const NAMING: ReadonlySet<string> = new Set(['BlockdevOptions']);
-
 /** What a string at this place names; null: nothing that could be listed. */
-export function meaningOf(command: string, member: PossibleMember | null, type: SchemaType): Meaning | null {
+export function meaningOf(
+  command: string,
+  member: MemberDescription | null,
+  type: SchemaType,
+): Meaning | null {
   if (!takesString(type)) return null;
-  if (type.kind === 'alternate') return type.branches.includes('BlockdevOptions') ? 'node' : null;
   const name = member?.name ?? '';
-  if (name === 'filename') return 'file';
+  if (member?.refersTo === 'file') return 'file';
   if (command.startsWith('job-') && name === 'id') return 'job';
   if (command.startsWith('block-job-') && (name === 'device' || name === 'id')) return 'job';
-  if (NAMING.has(member?.owner ?? '') && name === 'node-name') return null;
-  return NODE_MEMBERS.has(name) ? 'node' : null;
+  // Here a node gets its name.
+  if (command === 'blockdev-add' && name === 'node-name') return null;
+  return member?.refersTo === 'node' || NODE_MEMBERS.has(name) ? 'node' : null;
 }
