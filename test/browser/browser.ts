@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { BrowserContext, CDPSession, Page } from 'playwright-core';
 import { createServer } from 'vite';
+import { dependencies } from '../../package.json';
 
 /** The folder of the project. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -91,6 +92,8 @@ export async function startBrowser(): Promise<TestBrowser> {
     logLevel: 'warn',
     appType: 'mpa',
     server: { host: '127.0.0.1', port: 0, hmr: false, watch: null },
+    // All at once and before the first page: a package that is found later would make pages load anew.
+    optimizeDeps: { include: Object.keys(dependencies), noDiscovery: true },
   });
   await server.listen();
   const address = server.httpServer?.address();
