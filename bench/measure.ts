@@ -2,8 +2,8 @@
 export interface Side {
   /** What has to be done before each round and is not timed. */
   prepare?(): Promise<void> | void;
-  /** The work of a round. */
-  run(): Promise<void> | void;
+  /** The work of a round; `round` counts up from 0. */
+  run(round: number): Promise<void> | void;
 }
 
 /** Medians of the rounds of two sides. */
@@ -23,24 +23,26 @@ export function median(values: number[]): number {
   return sorted.length % 2 ? high : ((sorted[middle - 1] ?? NaN) + high) / 2;
 }
 
-async function timed(side: Side): Promise<number> {
+async function timed(side: Side, round: number): Promise<number> {
   await side.prepare?.();
   const start = performance.now();
-  const pending = side.run();
+  const pending = side.run(round);
   if (pending) await pending;
   return performance.now() - start;
 }
 
 /**
- * Runs both sides in turn (A B A B ...), so that what else the machine does hits both alike, after two rounds that do not
- * count: they warm the caches and let the compiler finish.
+ * Runs both sides in turn (A B A B ...), so that what else the machine does hits both alike, after some rounds that do not
+ * count: they warm the caches and let the compiler finish. Many rounds of a few milliseconds tell more than a few long ones:
+ * most of them then run without a break, and the median is one of these.
  */
 export async function compare(rounds: number, ours: Side, reference: Side): Promise<Comparison> {
   const times: { ours: number[]; reference: number[] } = { ours: [], reference: [] };
-  for (let round = -2; round < rounds; round++) {
-    const a = await timed(ours);
-    const b = await timed(reference);
-    if (round < 0) continue;
+  const warmUp = Math.max(2, rounds >> 3);
+  for (let round = 0; round < warmUp + rounds; round++) {
+    const a = await timed(ours, round);
+    const b = await timed(reference, round);
+    if (round < warmUp) continue;
     times.ours.push(a);
     times.reference.push(b);
   }
@@ -51,9 +53,9 @@ export async function compare(rounds: number, ours: Side, reference: Side): Prom
 /** Median of the milliseconds that `rounds` rounds took, after one that does not count. */
 export async function duration(rounds: number, side: Side): Promise<number> {
   const times: number[] = [];
-  for (let round = -1; round < rounds; round++) {
-    const time = await timed(side);
-    if (round >= 0) times.push(time);
+  for (let round = 0; round <= rounds; round++) {
+    const time = await timed(side, round);
+    if (round > 0) times.push(time);
   }
   return median(times);
 }
@@ -68,6 +70,12 @@ export class Sequence {
     this.state ^= this.state << 5;
     return (this.state >>> 0) % limit;
   }
+}
+
+/** The work of one round: `count` of `all`, a multiple of it, going on where the last round ended, again and again. */
+export function slice<T>(all: T[], count: number, round: number): T[] {
+  const start = (round * count) % all.length;
+  return all.slice(start, start + count);
 }
 
 /** `count` offsets of blocks of `blockBytes` in an area of `bytes`. */

@@ -6,11 +6,14 @@ import { loadEngine } from '../../src/engine';
 import type { Engine, NodeHandle } from '../../src/engine/contract';
 import { Prealloc } from '../../src/engine/contract';
 import { OpfsStore } from '../../src/files/browser/opfs-store';
-import { type Comparison, compare, duration, median, randomOffsets } from '../measure';
+import { type Comparison, compare, duration, median, randomOffsets, slice } from '../measure';
 
 const RANDOM_BYTES = 4096;
-const RANDOM_READS = 8192;
+/** Reads of a round, and how many different offsets there are for the rounds. */
+const RANDOM_READS = 2048;
+const RANDOM_OFFSETS = 65536;
 const SEQUENTIAL_BYTES = 2 ** 20;
+const SEQUENTIAL_READS = 16;
 const WRITE_BYTES = 65536;
 const WRITES = 1024;
 
@@ -47,8 +50,13 @@ async function openImage(engine: Engine, name: string, readOnly: boolean): Promi
   return [engine.openQcow2(protocol, { readOnly }), protocol];
 }
 
-/** Reads of `bytes` at `offsets`: through qcow2, and of the raw content by the bare handle. */
-async function compareReads(rounds: number, bytes: number, offsets: number[]): Promise<Comparison> {
+/** Reads of `bytes`, `count` of the `offsets` a round: through qcow2, and of the raw content by the bare handle. */
+async function compareReads(
+  rounds: number,
+  bytes: number,
+  offsets: number[],
+  count: number,
+): Promise<Comparison> {
   const engine = await newEngine();
   const [node, protocol] = await openImage(engine, 'data.qcow2', true);
   const buffer = engine.alloc(bytes);
@@ -58,13 +66,13 @@ async function compareReads(rounds: number, bytes: number, offsets: number[]): P
     return await compare(
       rounds,
       {
-        run: () => {
-          for (const offset of offsets) engine.read(node, offset, bytes, buffer);
+        run: (round) => {
+          for (const offset of slice(offsets, count, round)) engine.read(node, offset, bytes, buffer);
         },
       },
       {
-        run: () => {
-          for (const at of offsets) handle.read(view, { at });
+        run: (round) => {
+          for (const at of slice(offsets, count, round)) handle.read(view, { at });
         },
       },
     );
@@ -76,13 +84,14 @@ async function compareReads(rounds: number, bytes: number, offsets: number[]): P
 }
 
 export async function randomReads(areaBytes: number): Promise<Comparison & { operations: number }> {
-  const offsets = randomOffsets(RANDOM_READS, RANDOM_BYTES, areaBytes);
-  return { ...(await compareReads(31, RANDOM_BYTES, offsets)), operations: RANDOM_READS };
+  const offsets = randomOffsets(RANDOM_OFFSETS, RANDOM_BYTES, areaBytes);
+  return { ...(await compareReads(301, RANDOM_BYTES, offsets, RANDOM_READS)), operations: RANDOM_READS };
 }
 
 export async function sequentialReads(areaBytes: number): Promise<Comparison & { bytes: number }> {
   const offsets = Array.from({ length: areaBytes / SEQUENTIAL_BYTES }, (_, i) => i * SEQUENTIAL_BYTES);
-  return { ...(await compareReads(21, SEQUENTIAL_BYTES, offsets)), bytes: areaBytes };
+  const result = await compareReads(201, SEQUENTIAL_BYTES, offsets, SEQUENTIAL_READS);
+  return { ...result, bytes: SEQUENTIAL_READS * SEQUENTIAL_BYTES };
 }
 
 /** Writes to clusters that are not allocated yet, against the same bytes appended to a file; both flushed. */
