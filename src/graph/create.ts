@@ -75,7 +75,7 @@ export class Creator {
     try {
       opened = await files.open(filename, { write: true, create: 'keep' });
     } catch (error) {
-      if (!(error instanceof FileError)) throw toGraphError(error);
+      if (!(error instanceof FileError)) throw creationFailure(error, filename);
       throw new GraphError(`Could not create '${filename}': ${strerror(error.errno)}`, {
         errno: error.errno,
       });
@@ -134,9 +134,21 @@ export class Creator {
   /** qcow2 by options of a command line. */
   async createQcow2Image(filename: string, values: CreateValues): Promise<void> {
     const options = qcow2Values(values);
+    // Looked at before the file is made as well, so that a wrong option costs nobody an image.
+    qcow2Options(options);
     await this.createProtocolFile(filename, { ...protocolValues(values), size: 0 });
-    const node = await this.opener.open({ filename, protocol: true, options: new Options() });
-    await this.formatQcow2(node, options);
+    try {
+      const node = await this.opener.open({ filename, protocol: true, options: new Options() });
+      await this.formatQcow2(node, options);
+    } catch (error) {
+      await protocolDriver(filename, true).removeImage?.(this, filename);
+      throw error;
+    }
+  }
+
+  /** Removes what could not be completed; the failure that led here is the one to tell. */
+  async removeFile(filename: string): Promise<void> {
+    await this.opener.environment.files.remove(filename).catch(() => undefined);
   }
 
   /** The options that a format and the protocol of a file name take. */

@@ -104,8 +104,7 @@ export class Opener {
         driver = findDriver(format);
         options.set('driver', format);
       }
-      if (file) options.set('file', file.name);
-      const node = await this.openDriver(state, driver, file);
+      const node = await this.openDriver({ ...state, file }, driver, file);
       if (guessed && !node.readOnly) {
         node.guardProbe = true;
         this.environment.warn?.(rawGuessWarning(node.filename));
@@ -163,7 +162,9 @@ export class Opener {
 
   private context(state: Opening, node: BlockNode, filename: string): OpenContext {
     const openChild = async (name: string, role: number, required: boolean): Promise<BlockNode | null> => {
-      const child = await this.openBelow({ ...state, parent: node }, name, role, undefined);
+      const ready = name === 'file' ? (state.file ?? null) : null;
+      if (ready) ready.references++;
+      const child = ready ?? (await this.openBelow({ ...state, parent: node }, name, role, undefined));
       if (child) await this.link(node, child, name, role);
       else if (required) throw new GraphError(`A block device must be specified for "${name}"`);
       return child;
@@ -285,6 +286,8 @@ interface Opening {
   noBacking: boolean;
   noIo: boolean;
   implicit: Implicit | null;
+  /** The `file` child of a format, which is open before the format itself is known. */
+  file?: BlockNode | null;
 }
 
 /** What the user gave, without what belongs to children. */

@@ -75,4 +75,6 @@ export interface Driver {
   readonly createOptions?: readonly CreateOption[];
   /** `qemu-img create`: makes the image `filename` from the values of options. */
   createImage?(creator: Creator, filename: string, values: CreateValues): Promise<void>;
+  /** Removes an image whose creation failed half-way. */
+  removeImage?(creator: Creator, filename: string): Promise<void>;
 }

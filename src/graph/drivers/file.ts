@@ -22,25 +22,30 @@ function inUse(filename: string, error: LockError): GraphError {
   return new GraphError(error.message, { errno: Errno.EAGAIN, hints });
 }
 
-/**
- * A file that is opened for reading first and for writing when the first writer comes, because of auto-read-only. The
- * engine holds it all the time.
- */
-class DynamicFile implements BlockFile {
-  constructor(private current: BlockFile) {
+/** A file between the engine and the store: it can be replaced by another handle, and its flush can be left out. */
+class HeldFile implements BlockFile {
+  readonly flush: () => void;
+
+  /**
+   * @param readOnly as the engine is to see it
+   * @param flushes false: data goes to stable storage when the system likes (`cache.no-flush`)
+   */
+  constructor(
+    private current: BlockFile,
+    readonly readOnly: boolean,
+    flushes: boolean,
+  ) {
     if ('extent' in current && current.extent) {
       this.extent = (at) => this.current.extent?.(at) ?? { data: true, bytes: this.size() - at };
     }
     if ('punch' in current && current.punch) {
       this.punch = (at, bytes) => this.current.punch?.(at, bytes) ?? false;
     }
+    this.flush = flushes ? () => this.current.flush() : () => undefined;
   }
 
   extent?: NonNullable<BlockFile['extent']>;
   punch?: NonNullable<BlockFile['punch']>;
-
-  /** For the engine it is writable: whether it really is becomes clear with the first writer. */
-  readonly readOnly = false;
 
   get writable(): boolean {
     return !this.current.readOnly;
@@ -51,13 +56,29 @@ class DynamicFile implements BlockFile {
     this.current = file;
   }
 
-  read = (into: Uint8Array, at: number): number => this.current.read(into, at);
-  write = (from: Uint8Array, at: number): void => this.current.write(from, at);
-  flush = (): void => this.current.flush();
-  truncate = (size: number): void => this.current.truncate(size);
-  size = (): number => this.current.size();
-  allocated = (): number => this.current.allocated();
-  close = (): void => this.current.close();
+  read(into: Uint8Array, at: number): number {
+    return this.current.read(into, at);
+  }
+
+  write(from: Uint8Array, at: number): void {
+    this.current.write(from, at);
+  }
+
+  truncate(size: number): void {
+    this.current.truncate(size);
+  }
+
+  size(): number {
+    return this.current.size();
+  }
+
+  allocated(): number {
+    return this.current.allocated();
+  }
+
+  close(): void {
+    this.current.close();
+  }
 }
 
 /** Image locks follow the permissions, and so does the mode of a {@link DynamicFile}. */
@@ -153,17 +174,20 @@ export const file: Driver = {
 
     const { readOnly, autoReadOnly } = node.common;
     let opened: BlockFile;
-    let dynamic: DynamicFile | null = null;
+    // With auto-read-only a file that cannot be written is opened for reading, and for writing when a writer comes.
+    let dynamic: HeldFile | null = null;
+    const flushes = !node.common.noFlush;
     if (!readOnly && autoReadOnly) {
       opened = await openStored(files, filename, true).catch(async (error: unknown) => {
         const refused =
           error instanceof GraphError && [Errno.EACCES, Errno.EROFS, Errno.EPERM].includes(error.errno);
         if (!refused) throw error;
-        return (dynamic = new DynamicFile(await openStored(files, filename, false)));
+        return (dynamic = new HeldFile(await openStored(files, filename, false), false, flushes));
       });
     } else {
       opened = await openStored(files, filename, !readOnly);
     }
+    if (!dynamic && !flushes) opened = new HeldFile(opened, opened.readOnly, false);
     const becomeWritable = async () => {
       if (dynamic && !dynamic.writable) dynamic.replace(await openStored(files, filename, true));
     };
@@ -205,4 +229,5 @@ export const file: Driver = {
       preallocation: typeof values.preallocation === 'string' ? values.preallocation : 'off',
     });
   },
+  removeImage: (creator: Creator, filename: string) => creator.removeFile(stripPrefix(filename)),
 };
