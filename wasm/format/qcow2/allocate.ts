@@ -2,34 +2,11 @@
 import { Err } from '../../abi';
 import { Qcow2Node } from './image';
 import { COMPRESSED, MAX_HOST, OFFSET_MASK } from './layout';
+import { freeLater } from './deferred';
 import { changeRefcounts, loadRefcount, refcount } from './refcount';
 
 /** Used clusters behind the end of the file that a search passes before it gives up. */
 const MAX_BEYOND: i64 = 1 << 24;
-
-/** Clusters given back that may wait for a flush; beyond that, one is made for them. */
-const MAX_FREED: i64 = 4096;
-
-/** A cluster has no reference any more: it can be taken again after the next flush. */
-export function noteFreed(image: Qcow2Node, cluster: i64): void {
-  image.freedFirst = min(image.freedFirst, cluster);
-  image.freedLast = max(image.freedLast, cluster);
-  image.freedCount++;
-}
-
-/** The tables on disk point to no free cluster any more. */
-export function releaseFreed(image: Qcow2Node): void {
-  image.freeIndex = min(image.freeIndex, image.freedFirst);
-  image.freedFirst = i64.MAX_VALUE;
-  image.freedLast = -1;
-  image.freedCount = 0;
-}
-
-/** Whether a cluster may have been given back since the last flush. */
-@inline
-function recentlyFreed(image: Qcow2Node, cluster: i64): bool {
-  return cluster >= image.freedFirst && cluster <= image.freedLast;
-}
 
 /**
  * Offset of `n` contiguous free clusters (first fit), or a negative errno. They are not taken yet, but the next search
@@ -37,21 +14,11 @@ function recentlyFreed(image: Qcow2Node, cluster: i64): bool {
  */
 export function findFree(image: Qcow2Node, n: i64): i64 {
   const bits = image.clusterBits;
-  if (image.freedCount > MAX_FREED) {
-    let r = image.l2.write();
-    if (r === 0) r = image.file.pflush();
-    if (r < 0) return r;
-    releaseFreed(image);
-  }
   let run: i64 = 0;
   let i = image.freeIndex;
   const end = image.file.size() >> bits;
   let beyond: i64 = 0;
   while (run < n) {
-    if (recentlyFreed(image, i)) {
-      run = 0;
-      i = image.freedLast + 1;
-    }
     if (i >= MAX_HOST >> bits) return -Err.EFBIG;
     const r = loadRefcount(image, i);
     if (r < 0) return r;
@@ -105,19 +72,14 @@ function freeRun(image: Qcow2Node, first: i64, n: i64): i64 {
   return n;
 }
 
-/** Gives clusters back. A failure leaks them and is no failure of the request. */
-export function freeClusters(image: Qcow2Node, offset: i64, n: i64, discard: bool): void {
+/**
+ * Gives clusters back at once; for those that no table on disk points to. A failure leaks them and is no failure of the
+ * request.
+ */
+export function freeClusters(image: Qcow2Node, offset: i64, n: i64): void {
   // What was decompressed may be about to be overwritten.
   image.plainEntry = 0;
-  const first = offset >> image.clusterBits;
-  if (changeRefcounts(image, first, n, false) < 0) return;
-  if (!discard || !image.passDiscard) return;
-  for (let i: i64 = 0; i < n; i++) {
-    let run: i64 = 0;
-    while (i + run < n && loadRefcount(image, first + i + run) === 0 && !refcount) run++;
-    if (run) image.file.pdiscard((first + i) << image.clusterBits, run << image.clusterBits);
-    i += run;
-  }
+  changeRefcounts(image, offset >> image.clusterBits, n, false);
 }
 
 /** Gives back what an old L2 entry pointed to. */
@@ -125,11 +87,11 @@ export function freeEntry(image: Qcow2Node, entry: u64, discard: bool): void {
   if (entry & COMPRESSED) {
     const first = compressedOffset(image, entry) >> image.clusterBits;
     const last = (compressedOffset(image, entry) + compressedBytes(image, entry) - 1) >> image.clusterBits;
-    freeClusters(image, first << image.clusterBits, last - first + 1, discard);
+    freeLater(image, first << image.clusterBits, last - first + 1, discard);
     return;
   }
   const host = <i64>(entry & OFFSET_MASK);
-  if (host && !(host & (image.clusterSize - 1))) freeClusters(image, host, 1, discard);
+  if (host && !(host & (image.clusterSize - 1))) freeLater(image, host, 1, discard);
 }
 
 /** Where the compressed data of an L2 entry starts. */

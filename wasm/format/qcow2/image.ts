@@ -68,15 +68,11 @@ export class Qcow2Node extends MappedNode {
   l2Cache: TableCache | null = null;
   refCache: TableCache | null = null;
 
-  /** No free cluster is below this index, except those that may not be taken yet. */
+  /** No free cluster is below this index. */
   freeIndex: i64 = 0;
-  /**
-   * The range of cluster indices that were given back since the last flush, and how many. The tables on disk may still
-   * point to them: written to before the next flush, a crash would bring back old entries with new data.
-   */
-  freedFirst: i64 = i64.MAX_VALUE;
-  freedLast: i64 = -1;
-  freedCount: i64 = 0;
+  /** Clusters to be given back at the next flush, and how many ranges of them; see deferred.ts. */
+  freed: usize = 0;
+  freedRanges: i32 = 0;
   /** Which clusters may hold metadata: one bit for each cluster index modulo its size; 0: not made yet. */
   metadataFilter: usize = 0;
 

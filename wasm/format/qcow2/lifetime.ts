@@ -1,7 +1,7 @@
 /** From open to close: becoming writable, writing back, and letting go. */
 import { Err } from '../../abi';
 import { fail } from '../../util/errors';
-import { releaseFreed } from './allocate';
+import { settleFreed } from './deferred';
 import { updateHeader } from './header';
 import { Qcow2Node } from './image';
 import { CORRUPT, DIRTY } from './layout';
@@ -30,16 +30,15 @@ export function enterWritable(image: Qcow2Node): i32 {
 
 /** Writes both caches; each entry after what it depends on. */
 export function writeCaches(image: Qcow2Node): i32 {
-  const r = image.l2.write();
+  let r = settleFreed(image);
+  if (r === 0) r = image.l2.write();
   return r < 0 ? r : image.refs.write();
 }
 
 export function flushImage(image: Qcow2Node): i32 {
   if (image.readOnly) return 0;
-  let r = writeCaches(image);
-  if (r === 0) r = image.file.pflush();
-  if (r === 0) releaseFreed(image);
-  return r;
+  const r = writeCaches(image);
+  return r < 0 ? r : image.file.pflush();
 }
 
 /** Writes back what can be written, and frees all memory. */
@@ -55,12 +54,15 @@ export function releaseImage(image: Qcow2Node): void {
   if (image.reftable) heap.free(image.reftable);
   if (image.snapshotTables) heap.free(image.snapshotTables);
   if (image.metadataFilter) heap.free(image.metadataFilter);
+  if (image.freed) heap.free(image.freed);
   if (image.plain) heap.free(image.plain);
   if (image.header) heap.free(image.header);
   image.l1 = 0;
   image.reftable = 0;
   image.snapshotTables = 0;
   image.metadataFilter = 0;
+  image.freed = 0;
+  image.freedRanges = 0;
   image.plain = 0;
   image.header = 0;
   image.replaced.release();

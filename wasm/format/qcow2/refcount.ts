@@ -2,7 +2,7 @@
 import { Err } from '../../abi';
 import { be16, be32, be64, putBe16, putBe32, putBe64 } from '../../util/endian';
 import { hash } from '../../util/errors';
-import { findFree, noteFreed } from './allocate';
+import { findFree } from './allocate';
 import { signalCorruption } from './corruption';
 import { Qcow2Node } from './image';
 import { REFTABLE_MASK } from './layout';
@@ -135,7 +135,7 @@ function change(image: Qcow2Node, first: i64, n: i64, up: bool): i64 {
       if (up ? value >= limit : value === 0) break;
       const next = up ? value + 1 : value - 1;
       putRefcount(block, index, order, next);
-      if (!next) noteFreed(image, cluster + (index - start));
+      if (!next) image.freeIndex = min(image.freeIndex, cluster + (index - start));
     }
     if (index > start) {
       const from = (start << order) >> 3;

@@ -91,7 +91,7 @@ function preallocateMetadata(image: Qcow2Node, start: i64, end: i64): i32 {
     if (host < 0) return <i32>host;
     const r = linkClusters(image, table, l2IndexOf(image, offset), host, <i32>n, false);
     if (r < 0) {
-      freeClusters(image, host, n, false);
+      freeClusters(image, host, n);
       return r;
     }
     last = host + (n << image.clusterBits);
@@ -123,13 +123,13 @@ function preallocateData(image: Qcow2Node, start: i64, end: i64, mode: i32): i32
   const got = allocateAt(image, area, n);
   if (got < 0) return prefixError(<i32>got, 'Failed to allocate data clusters: ');
   if (got < n) {
-    freeClusters(image, area, got, false);
+    freeClusters(image, area, got);
     return fail(Err.EIO, 'Failed to allocate data clusters');
   }
   let r = image.file.doTruncate(area, Preallocation.OFF);
   if (r === 0) r = image.file.doTruncate(area + (n << bits), mode);
   if (r < 0) {
-    freeClusters(image, area, n, false);
+    freeClusters(image, area, n);
     return prefixError(r, 'Failed to resize underlying file: ');
   }
   let host = area;
@@ -138,7 +138,7 @@ function preallocateData(image: Qcow2Node, start: i64, end: i64, mode: i32): i32
     const step = min(stepClusters(image, offset, end), n);
     r = table < 0 ? <i32>table : linkClusters(image, table, l2IndexOf(image, offset), host, <i32>step, false);
     if (r < 0) {
-      freeClusters(image, host, n, false);
+      freeClusters(image, host, n);
       return prefixError(r, 'Failed to update L2 tables: ');
     }
     host += step << bits;

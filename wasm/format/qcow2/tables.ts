@@ -42,7 +42,7 @@ export function writableTable(image: Qcow2Node, l1Index: i32): i64 {
   const r = linkTable(image, l1Index, old, fresh);
   if (r < 0) {
     image.l2.drop(fresh, image.clusterSize);
-    freeClusters(image, fresh, 1, false);
+    freeClusters(image, fresh, 1);
     return r;
   }
   noteMetadata(image, fresh);
@@ -51,7 +51,7 @@ export function writableTable(image: Qcow2Node, l1Index: i32): i64 {
     const code = image.file.pflush();
     if (code < 0) return code;
     image.l2.drop(old, image.clusterSize);
-    freeClusters(image, old, 1, false);
+    freeClusters(image, old, 1);
   }
   return fresh;
 }
@@ -96,7 +96,7 @@ export function unlinkTables(image: Qcow2Node, first: i32): i32 {
         const table = <i64>(bswap<u64>(load<u64>(saved + ((<usize>i) << 3))) & OFFSET_MASK);
         if (!table || table & (image.clusterSize - 1)) continue;
         image.l2.drop(table, image.clusterSize);
-        freeClusters(image, table, 1, false);
+        freeClusters(image, table, 1);
       }
     }
   }
@@ -119,7 +119,7 @@ export function growL1(image: Qcow2Node, entries: i64): i32 {
   const r = switchL1(image, table, offset, <i32>entries);
   if (r < 0) {
     heap.free(table);
-    freeClusters(image, offset, clusters, false);
+    freeClusters(image, offset, clusters);
     return r;
   }
   const oldOffset = image.l1Offset;
@@ -128,7 +128,7 @@ export function growL1(image: Qcow2Node, entries: i64): i32 {
   image.l1Offset = offset;
   image.l1Size = <i32>entries;
   const oldClusters = (oldBytes + image.clusterSize - 1) >> image.clusterBits;
-  if (oldClusters) freeClusters(image, oldOffset, oldClusters, false);
+  if (oldClusters) freeClusters(image, oldOffset, oldClusters);
   return 0;
 }
 

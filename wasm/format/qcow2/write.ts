@@ -146,7 +146,7 @@ function writeNew(
   let r = fillClusters(image, host, n, offset, bytes, from);
   if (r === 0) r = linkClusters(image, table, l2Index, host, n, reused >= 0);
   if (r < 0) {
-    if (reused < 0) freeClusters(image, host, n, false);
+    if (reused < 0) freeClusters(image, host, n);
     return r;
   }
   return bytes;

@@ -1,7 +1,8 @@
 /** Zero writes and discards of whole clusters: changes of L2 entries, and clusters given back. */
 import { Err } from '../../abi';
 import { be64, putBe64 } from '../../util/endian';
-import { freeClusters, freeEntry } from './allocate';
+import { freeEntry } from './allocate';
+import { freeLater } from './deferred';
 import { Qcow2Node } from './image';
 import { COMPRESSED, OFFSET_MASK, ZERO } from './layout';
 import { writableTable } from './tables';
@@ -98,13 +99,13 @@ function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, chang
       if (runLength && run + (runLength << image.clusterBits) === host) {
         runLength++;
       } else {
-        if (runLength) freeClusters(image, run, runLength, guest);
+        if (runLength) freeLater(image, run, runLength, guest);
         run = host;
         runLength = 1;
       }
     }
   }
-  if (runLength) freeClusters(image, run, runLength, guest);
+  if (runLength) freeLater(image, run, runLength, guest);
   return code;
 }
 
