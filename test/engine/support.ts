@@ -51,7 +51,7 @@ export function must(tool: string, ...words: string[]): string {
  * An open file in memory.
  * @param sparse blocks of zeros become holes
  */
-export async function memoryFile(bytes = new Uint8Array(0), sparse = false): Promise<BlockFile> {
+export async function memoryFile(bytes: Uint8Array = new Uint8Array(0), sparse = false): Promise<BlockFile> {
   const file = await new MemoryStore().open('image', { write: true, create: 'truncate' });
   for (let at = 0; at < bytes.length; at += 4096) {
     const block = bytes.subarray(at, at + 4096);
