@@ -41,7 +41,7 @@ export interface ImplicitOpen {
 }
 
 /** Decides on implicit opens: a text refuses, and is the error; null allows. */
-export type OpenPolicy = (request: ImplicitOpen) => string | null;
+type OpenPolicy = (request: ImplicitOpen) => string | null;
 
 /** What one emulated process works with. Several graphs share one engine, one store and one table of locks. */
 export interface GraphEnvironment {

@@ -29,7 +29,7 @@ export function nodeInfo(node: BlockNode): BlockNodeInfo {
 }
 
 /** The backing node, seen through filters above it. */
-export function backingBehindFilters(node: BlockNode): BlockNode | null {
+function backingBehindFilters(node: BlockNode): BlockNode | null {
   let at: BlockNode | null = node;
   while (at?.isFilter) at = at.filtered;
   let below = at?.backing ?? null;
@@ -38,7 +38,7 @@ export function backingBehindFilters(node: BlockNode): BlockNode | null {
 }
 
 /** Facts of a node and, unless `flat`, of its backing chain. */
-export function imageInfo(node: BlockNode, flat: boolean): ImageInfo {
+function imageInfo(node: BlockNode, flat: boolean): ImageInfo {
   const top: ImageInfo = nodeInfo(node);
   let info = top;
   let at = backingBehindFilters(node);

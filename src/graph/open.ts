@@ -10,7 +10,7 @@ import type { DetectZeroes, GraphEnvironment, ImplicitOpen, ImplicitOpenReason }
 import type { Driver, OpenContext } from './drivers/driver';
 import { findDriver, protocolDriver } from './drivers/table';
 import { GraphError, toGraphError } from './errors';
-import { refreshFilename, resolveStored } from './filename';
+import { protocolOf, refreshFilename, resolveStored } from './filename';
 import { NodeTable } from './names';
 import { BlockNode, Role, type CommonOptions, type Link } from './node';
 import { Options } from './options';
@@ -24,7 +24,7 @@ const MAX_CHAIN = 2000;
 interface Implicit {
   reason: ImplicitOpenReason;
   origin: string;
-  /** Complete names of the chain so far, to find circles. */
+  /** The files of the chain so far, to find circles. */
   chain: readonly string[];
 }
 
@@ -242,7 +242,7 @@ export class Opener {
     }: { below: Options; reference: string | undefined; stored: string | undefined },
   ): Promise<void> {
     if (reference === undefined) inheritBacking(below, node.common);
-    const implicit = stored === undefined ? state.implicit : extendChain(state, node, stored);
+    const implicit = stored === undefined ? state.implicit : await this.extendChain(state, node, stored);
     const child = await this.open({
       filename: stored,
       reference,
@@ -252,6 +252,22 @@ export class Opener {
     });
     await this.link(node, child, 'backing', Role.COW);
     this.environment.engine.setBacking(node.handle, child.handle);
+  }
+
+  /**
+   * The chain of files with one more; throws if it has no end. Files are told by what they are, not by their names: `./a`
+   * and `././a` would never meet.
+   */
+  private async extendChain(state: Opening, node: BlockNode, stored: string): Promise<Implicit> {
+    const chain = state.implicit?.chain ?? [];
+    const plain = protocolOf(stored) === null;
+    const { files } = this.environment;
+    // What cannot be identified cannot be opened either, and opening it gives the proper text.
+    const link = plain ? await files.identity(stored).catch(() => stored) : stored;
+    if (chain.includes(link) || chain.length >= MAX_CHAIN) {
+      throw new GraphError(`Backing file '${stored}' creates an infinite loop.`);
+    }
+    return { reason: 'backing', origin: node.name, chain: [...chain, link] };
   }
 
   /** Gives a reference back; the last one closes the node. The first failure is thrown when all is closed. */
@@ -416,13 +432,4 @@ function checkLeftovers(options: Options, driver: Driver): void {
       ? `Block protocol '${driver.name}' doesn't support the option '${left}'`
       : `Block format '${driver.name}' does not support the option '${left}'`,
   );
-}
-
-/** The chain of names with one more; throws if it has no end. */
-function extendChain(state: Opening, node: BlockNode, stored: string): Implicit {
-  const chain = state.implicit?.chain ?? [];
-  if (chain.includes(stored) || chain.length >= MAX_CHAIN) {
-    throw new GraphError(`Backing file '${stored}' creates an infinite loop.`);
-  }
-  return { reason: 'backing', origin: node.name, chain: [...chain, stored] };
 }

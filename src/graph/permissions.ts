@@ -22,7 +22,7 @@ const NAMES: readonly [number, string][] = [
 ];
 
 /** Permissions as texts name them. */
-export function permissionNames(perm: number): string {
+function permissionNames(perm: number): string {
   return NAMES.filter(([bit]) => perm & bit)
     .map(([, name]) => name)
     .join(', ');
@@ -37,7 +37,7 @@ export function permissionList(perm: number): ('resize' | 'write-unchanged' | 'w
 }
 
 /** What a node with these cumulative permissions takes and shares on one of its children. */
-export function childPermissions(
+function childPermissions(
   node: BlockNode,
   { role, node: child }: Pick<Link, 'role' | 'node'>,
   cumulative: { perm: number; shared: number },

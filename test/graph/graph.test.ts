@@ -66,6 +66,20 @@ describe('implicit opens', () => {
     expect(graph.nodes()).toEqual([]);
   });
 
+  test('a circle whose names grow ends with an error too', async () => {
+    await world.files.makeDirectory('d');
+    await world.image('d/a', { file: './b', format: 'qcow2' });
+    await world.image('d/b', { file: '../d/a', format: 'qcow2' });
+    const graph = world.graph();
+    const add = graph.blockdevAdd({
+      driver: 'qcow2',
+      'node-name': 'a',
+      'read-only': true,
+      file: file('d/a'),
+    });
+    await refused(add, /^(Could not open backing file: ){3}Backing file 'd\/.*' creates an infinite loop\.$/);
+  });
+
   test('a chain of 60 images opens and closes', async () => {
     await world.image('i0');
     for (let i = 1; i < 60; i++) await world.image(`i${i}`, { file: `i${i - 1}`, format: 'qcow2' });
@@ -153,6 +167,43 @@ describe('processes', () => {
     ]);
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected']);
     expect(graph.nodes()).toEqual([]);
+  });
+});
+
+describe('x-debug-query-block-graph', () => {
+  test('with a user: numbers and order as the real daemon gave them for an NBD export', async () => {
+    await world.image('a');
+    const graph = world.graph();
+    await graph.blockdevAdd({ ...file('a'), 'node-name': 'f' });
+    await graph.blockdevAdd({ driver: 'qcow2', 'node-name': 'A', file: 'f', 'read-only': true });
+    await graph.blockdevAdd({ driver: 'qcow2', 'node-name': 'B', file: 'f', 'read-only': true });
+    await graph.blockdevAdd({ driver: 'raw', 'node-name': 'R', file: 'f' });
+    const user = await graph.attach({ nodeName: 'A' }, { perm: 1, shared: 7 });
+    const all = ['resize', 'write-unchanged', 'write', 'consistent-read'];
+    const edge = (parent: number, child: number, name: string, perm: string[], shared: string[]) => ({
+      ...{ parent, child, name, perm },
+      'shared-perm': shared,
+    });
+    const node = (id: number, name: string) => ({ id, type: 'block-driver', name });
+    expect(graph.debugGraph()).toEqual({
+      nodes: [
+        node(5, 'R'),
+        node(4, 'B'),
+        node(2, 'A'),
+        node(3, 'f'),
+        { id: 1, type: 'block-backend', name: '' },
+      ],
+      edges: [
+        edge(5, 3, 'file', [], all),
+        edge(4, 3, 'file', ['consistent-read'], ['write-unchanged', 'consistent-read']),
+        edge(2, 3, 'file', ['consistent-read'], ['write-unchanged', 'consistent-read']),
+        edge(1, 2, 'root', ['consistent-read'], all.slice(1)),
+      ],
+    });
+    await refused(graph.blockdevDel('A'), 'Node A is in use');
+    await user.close();
+    await graph.blockdevDel('A');
+    await graph.close();
   });
 });
 

@@ -33,7 +33,7 @@ export interface OpenContext {
 }
 
 /** Facts that not every node has (`bdrv_get_info`). */
-export interface NodeDetails {
+interface NodeDetails {
   /** Bytes; 0: the format has no clusters. */
   clusterSize: number;
   dirty: boolean;
