@@ -32,8 +32,8 @@ export class Sandbox implements WorkerApi {
   private readonly shell = new Shell([...fileCommands, ...imageCommands({ img: qemuImg, io: qemuIo })]);
   private readonly running = new Map<Ticket, AbortController>();
   private readonly listeners = new Map<Ticket, (event: string) => void | Promise<void>>();
-  /** Events on their way to the page. */
-  private readonly underway = new Set<Promise<void>>();
+  /** Resolves when all events so far have arrived at the page. */
+  private events: Promise<unknown> = Promise.resolve();
   private lastSubscription = 0;
   private readonly parts: Promise<{ store: BrowserFiles; module: WebAssembly.Module }>;
   private readonly daemon: Promise<Daemon>;
@@ -73,8 +73,7 @@ export class Sandbox implements WorkerApi {
   async execute(command: string, args: object | undefined): Promise<QmpReply<unknown>> {
     const daemon = await this.activeDaemon();
     const reply = await daemon.execute(command, args as QmpValue | undefined);
-    await this.eventsArrived();
-    return reply;
+    return this.inOrder(reply);
   }
 
   async qmp(text: string): Promise<string[]> {
@@ -85,10 +84,9 @@ export class Sandbox implements WorkerApi {
     replies.length = 0;
     await monitor.receive(`${text}\n`);
     monitor.close();
-    await this.eventsArrived();
     // Events have their own way to the page.
     const answers = replies.filter((reply) => !('event' in (JSON.parse(reply) as object)));
-    return [...answers, ...unfinished(text)];
+    return this.inOrder([...answers, ...unfinished(text)]);
   }
 
   async subscribe(listener: (event: string) => void | Promise<void>): Promise<Ticket> {
@@ -235,18 +233,23 @@ export class Sandbox implements WorkerApi {
     });
     daemon.subscribe((event) => {
       const text = toJson(event as unknown as QmpObject);
-      for (const listener of this.listeners.values()) {
-        const delivery = Promise.resolve(listener(text)).finally(() => this.underway.delete(delivery));
-        this.underway.add(delivery);
-      }
+      this.events = this.events.then(() =>
+        Promise.allSettled([...this.listeners.values()].map(async (listener) => listener(text))),
+      );
     });
     this.current = daemon;
     return daemon;
   }
 
-  /** Events go over ports of their own: one that came before a reply must arrive before it. */
-  private async eventsArrived(): Promise<void> {
-    await Promise.allSettled(this.underway);
+  /**
+   * Keeps a reply in its place among the events, which go over ports of their own: those before it have arrived when
+   * this resolves, those after it are sent a task later.
+   */
+  private async inOrder<T>(reply: T): Promise<T> {
+    const before = this.events;
+    this.events = before.then(turn);
+    await before;
+    return reply;
   }
 
   private async activeDaemon(): Promise<Daemon> {

@@ -89,6 +89,10 @@ describe('a visit', () => {
       ),
     ).toContain('{"return": {}}');
     await app.shows(/JOB_STATUS_CHANGE \{.*"concluded".*\}/);
+    // Events stand where they happened: the job has begun when the command answers, and has not ended.
+    const order = (await app.rows()).map((row) => /"status": "(\w+)"|\{"return/.exec(row)?.[1] ?? row);
+    expect(order.indexOf('running')).toBeLessThan(order.indexOf('{"return": {}}'));
+    expect(order.indexOf('{"return": {}}')).toBeLessThan(order.indexOf('waiting'));
     await app.run('job-dismiss id=j');
     await app.run('blockdev-add driver=file node-name=f filename=new.qcow2');
     // JSON over several lines: it runs when the braces balance.

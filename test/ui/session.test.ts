@@ -48,14 +48,17 @@ beforeEach(() => {
   session.start('welcome\n');
 });
 
+/** Modules are loaded when they are needed first, on machines that do other things too. */
+const PATIENCE = { timeout: 20_000 };
+
 /** Types and waits until so many prompts have been shown in all. */
 async function type(data: string, until = prompts): Promise<void> {
   session.input(data);
-  await expect.poll(() => prompts).toBe(until);
+  await expect.poll(() => prompts, PATIENCE).toBe(until);
 }
 
 const shown = async (): Promise<string> => (await terminal.lines()).join('\n');
-const eventually = (text: string): Promise<void> => expect.poll(shown).toContain(text);
+const eventually = (text: string): Promise<void> => expect.poll(shown, PATIENCE).toContain(text);
 
 describe('the console', () => {
   test('takes words, JSON and commands of the shell', async () => {
@@ -156,6 +159,19 @@ describe('the console', () => {
     await type('\x03', 2);
     expect((await terminal.lines()).slice(1)).toEqual(['qsd> ls', '^C', 'qsd>']);
     expect(backend.requests).toEqual([]);
+  });
+
+  test('Ctrl-C ends the waiting for a reply', async () => {
+    backend.qmp = () => new Promise(() => undefined);
+    session.input('query-block\r');
+    await eventually('Ctrl-C stops');
+    await type('\x03', 2);
+    expect((await terminal.lines()).slice(1)).toEqual([
+      'qsd> query-block',
+      'The daemon goes on with it; its reply is not shown.',
+      '^C',
+      'qsd>',
+    ]);
   });
 
   test('what is typed while a command runs is entered afterwards', async () => {

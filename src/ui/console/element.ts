@@ -15,6 +15,9 @@ import { welcome } from './welcome';
 
 const FONT = "ui-monospace, 'SF Mono', 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace";
 
+/** When the schema is loaded for completion, milliseconds after the prompt. */
+const PRELOAD_AFTER = 500;
+
 /**
  * A console of the storage daemon. Set `client` before it is put into a document to share a worker; else it starts one
  * of its own. It has the attribute `data-ready` once its prompt shows, and sends a `qsd-done` event when a command ended.
@@ -187,6 +190,8 @@ export class QsdConsole extends HTMLElement {
     terminal.write('\x1b[?2004h');
     session.start(welcome(info, terminal.cols));
     for (const work of this.waiting.splice(0)) work();
+    // Not before the prompt, but before the first Tab.
+    setTimeout(() => void Promise.all([import('./complete'), import('./help')]), PRELOAD_AFTER);
   }
 }
 
