@@ -42,13 +42,21 @@ export function errorUnits(): i32 {
   return errorText().length;
 }
 
-/** Memory for requests; 0: there is none left. */
+/** A cache line, bytes: files are copied to and from memory that starts at one noticeably faster. */
+const LINE: usize = 64;
+
+/** Memory for requests, at the start of a cache line. Traps when there is none left. */
 export function alloc(bytes: i32): usize {
-  return heap.alloc(bytes);
+  const block = heap.alloc(<usize>bytes + LINE);
+  const pointer = (block + LINE) & ~(LINE - 1);
+  // The allocator's blocks start at multiples of 16, so there is always room for this.
+  store<usize>(pointer - sizeof<usize>(), block);
+  return pointer;
 }
 
+/** Gives back what {@link alloc} gave. */
 export function free(pointer: usize): void {
-  heap.free(pointer);
+  heap.free(load<usize>(pointer - sizeof<usize>()));
 }
 
 /** Frees managed objects that nobody holds; only for when no other call is under way. */

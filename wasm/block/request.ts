@@ -23,14 +23,14 @@ const LARGE: i32 = 65536;
 /** So many reads, or writes, of a node are all measured. */
 const FIRST: f64 = 64;
 /** From then on one small request in so many, taken at random, is; it stands for all of them. A power of two. */
-const SAMPLE: i32 = 8;
+const SAMPLE: i32 = 16;
 
 let random: u32 = 0x9e3779b9;
 
 /**
  * For how many requests the latency of this one counts; 0: it is not to be measured. In a browser the clock costs as much
  * as a third of a 4 KiB read, so that measuring them all would slow down what is measured. `count` is how many there
- * were of its kind. Random and not every eighth: requests often come in patterns.
+ * were of its kind. Random and not every sixteenth: requests often come in patterns.
  */
 function weight(count: f64, bytes: i32): f64 {
   if (bytes >= LARGE || count < FIRST) return 1;
