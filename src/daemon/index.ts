@@ -1,4 +1,4 @@
 /** The daemon: QMP monitors, commands, events and jobs over a graph of block nodes. */
-export { Daemon, type QmpEvent, type QmpReply } from './daemon';
-export { QEMU_VERSION, type DaemonEnvironment } from './environment';
-export type { Monitor, MonitorOptions } from './monitor';
+export { Daemon, type QmpEvent } from './daemon';
+export { QEMU_VERSION } from './environment';
+export type { Monitor } from './monitor';

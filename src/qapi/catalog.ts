@@ -3,7 +3,7 @@ import { COMMAND_HELP, EVENT_HELP, MEMBER_HELP } from './help';
 import { commands, EMPTY, events, findCommand, findType, type ObjectType, type SchemaType } from './schema';
 
 /** What kind of name a text member wants, as far as its name tells. */
-export type Referent = 'node' | 'file' | 'job' | 'export' | 'bitmap';
+type Referent = 'node' | 'file' | 'job' | 'export' | 'bitmap';
 
 /** One member of a command's arguments or of a type. */
 export interface MemberDescription {

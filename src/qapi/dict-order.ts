@@ -9,7 +9,7 @@ const BUCKETS = 512;
 const encoder = new TextEncoder();
 
 /** The bucket of a key, 0 to 511. */
-export function dictBucket(key: string): number {
+function dictBucket(key: string): number {
   const bytes = encoder.encode(key);
   let hash = Math.imul(0x238f13af, bytes.length) >>> 0;
   for (let i = 0; i < bytes.length; i++) hash = (hash + ((bytes[i] ?? 0) << ((i * 5) % 24))) >>> 0;

@@ -8,16 +8,14 @@ export {
   membersOf,
   registeredCommands,
 } from './catalog';
-export type { CommandDescription, MemberDescription, Referent } from './catalog';
 export { dictOrder } from './dict-order';
 export { QmpError, type QmpErrorClass } from './errors';
 export { querySchema } from './introspect';
-export { JsonParser, parseJson, type JsonResult } from './json-parser';
-export { quoteJson, toJson, type JsonStyle } from './json-print';
-export { parseKeyval, type KeyvalObject, type KeyvalValue } from './keyval';
+export { JsonParser, parseJson } from './json-parser';
+export { toJson } from './json-print';
+export { parseKeyval, type KeyvalObject } from './keyval';
 export { orderOutput } from './output';
-export { findCommand, findEvent, type CommandDefinition, type EventDefinition } from './schema';
-export { parseInteger, parseNumber, parseSize } from './size';
+export { findCommand, findEvent } from './schema';
 export type * from './types.generated';
-export { isObject, kindOf, member, Real, setMember, type QmpObject, type QmpValue } from './value';
-export { MAX_EXACT, visitArguments, visitKeyval, visitType, type PlainValue } from './visitor';
+export { isObject, member, Real, type QmpObject, type QmpValue } from './value';
+export { visitArguments, visitKeyval, visitType } from './visitor';

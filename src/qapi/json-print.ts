@@ -13,7 +13,7 @@ const SHORT: Readonly<Record<string, string>> = {
 };
 
 /** A string with its quotes. Everything outside printable ASCII is \uXXXX, upper case; a lone surrogate is U+FFFD. */
-export function quoteJson(text: string): string {
+function quoteJson(text: string): string {
   let out = '"';
   for (let i = 0; i < text.length; i++) {
     const character = text.charAt(i);
@@ -60,7 +60,7 @@ function printNumber(value: number | bigint): string {
 }
 
 /** How {@link toJson} lays the text out. */
-export interface JsonStyle {
+interface JsonStyle {
   /** One member or element a line, four blanks a level; an empty list or object takes two lines. Default: one line. */
   pretty?: boolean;
 }

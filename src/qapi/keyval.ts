@@ -9,7 +9,7 @@ import { QmpError } from './errors';
 import { setMember } from './value';
 
 /** What a text of options becomes: text, lists and objects, nested. */
-export type KeyvalValue = string | KeyvalValue[] | KeyvalObject;
+type KeyvalValue = string | KeyvalValue[] | KeyvalObject;
 export interface KeyvalObject {
   [key: string]: KeyvalValue;
 }

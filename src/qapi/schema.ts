@@ -46,11 +46,11 @@ interface Annotated {
   /** `deprecated`, `unstable` and markers of single changes. */
   readonly features: readonly string[];
 }
-export interface BuiltinType {
+interface BuiltinType {
   readonly kind: 'builtin';
   readonly name: BuiltinName;
 }
-export interface EnumValue extends Annotated {
+interface EnumValue extends Annotated {
   readonly name: string;
 }
 export interface EnumType {
@@ -79,7 +79,7 @@ export interface AlternateType {
   /** Names of the types, each of another kind of value. */
   readonly branches: readonly string[];
 }
-export interface ArrayType {
+interface ArrayType {
   readonly kind: 'array';
   readonly name: string;
   readonly element: string;

@@ -25,7 +25,7 @@ import { kindOf, Real, setMember, type QmpObject, type QmpValue } from './value'
 export type PlainValue = null | boolean | number | string | PlainValue[] | { [key: string]: PlainValue };
 
 /** The largest integer, either sign, that this daemon takes. */
-export const MAX_EXACT = 2n ** 53n;
+const MAX_EXACT = 2n ** 53n;
 
 const MIN_I64 = -(2n ** 63n);
 const MAX_I64 = 2n ** 63n - 1n;

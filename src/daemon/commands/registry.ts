@@ -14,7 +14,7 @@ export interface CommandContext {
 }
 
 /** Does a command. The arguments have passed the schema; a refusal is thrown as `QmpError`. */
-export type Handler<N extends CommandName> = (
+type Handler<N extends CommandName> = (
   args: Commands[N]['arguments'],
   context: CommandContext,
 ) => Commands[N]['return'] | Promise<Commands[N]['return']>;

@@ -45,7 +45,7 @@ export interface JobOptions {
 }
 
 /** Thrown out of a pause point of a job that is to end. */
-export class JobCancelled extends Error {
+class JobCancelled extends Error {
   override readonly name = 'JobCancelled';
   constructor() {
     super(strerror(Errno.ECANCELED));
