@@ -133,6 +133,11 @@ describe('completion inside JSON', () => {
         '{"execute": "blockdev-reopen", "arguments": {"options": [{"driver": "raw"}, {"driver": "file", "filename": ',
       ],
     ],
+    // Here the name is that of a node that exists.
+    [
+      'blockdev-reopen options=[{"driver": "raw", "node-name": "ot|',
+      ['blockdev-reopen options=[{"driver": "raw", "node-name": "other"'],
+    ],
     [
       'blockdev-create job-id=j options={"driver": "qcow2", "fi|',
       ['blockdev-create job-id=j options={"driver": "qcow2", "file": '],
