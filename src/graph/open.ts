@@ -184,6 +184,7 @@ export class Opener {
   private async link(node: BlockNode, child: BlockNode, name: string, role: number): Promise<void> {
     const link: Link = { name, role, parent: node, node: child, perm: 0, shared: Permission.ALL };
     try {
+      if (reaches(child, node)) throw new CycleError(child, name, node);
       await attach(link, node);
     } finally {
       await this.unref(child);
@@ -227,6 +228,8 @@ export class Opener {
     try {
       await this.attachBacking(state, node, { below, reference, stored });
     } catch (error) {
+      // A circle is found when the file is open already.
+      if (error instanceof CycleError) throw error;
       throw toGraphError(error).prefixed('Could not open backing file: ');
     }
     if (!overridden) node.autoBackingFile = node.backing?.filename ?? '';
@@ -292,6 +295,21 @@ export class Opener {
     }
     if (failure !== null) throw toGraphError(failure);
   }
+}
+
+/** A node was to become a descendant of itself. */
+class CycleError extends GraphError {
+  constructor(child: BlockNode, name: string, parent: BlockNode) {
+    super(`Making '${child.name}' a ${name} child of '${parent.name}' would create a cycle`);
+  }
+}
+
+/** Whether `to` is `from` or below it. */
+function reaches(from: BlockNode, to: BlockNode, seen = new Set<BlockNode>()): boolean {
+  if (from === to) return true;
+  if (seen.has(from)) return false;
+  seen.add(from);
+  return from.links.some((link) => reaches(link.node, to, seen));
 }
 
 /** An open under way. */
@@ -406,13 +424,13 @@ function takeCommon(options: Options): CommonOptions {
     discard: takeDiscard(options),
     detectZeroes: options.takeEnum<DetectZeroes>('detect-zeroes', ['off', 'on', 'unmap']) ?? 'off',
   };
+  if (common.forceShare && !common.readOnly) {
+    throw new GraphError('force-share=on can only be used with read-only images');
+  }
   if (common.detectZeroes === 'unmap' && !common.discard) {
     throw new GraphError(
       'setting detect-zeroes to unmap is not allowed without setting discard operation to unmap',
     );
-  }
-  if (common.forceShare && !common.readOnly) {
-    throw new GraphError('force-share=on can only be used with read-only images');
   }
   return common;
 }

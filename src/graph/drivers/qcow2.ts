@@ -141,6 +141,11 @@ function checkHeader(
   if (info.dataFile !== null) throw notYet('external data files of qcow2 images');
 }
 
+/** A name of the header as QEMU reads it: up to the first zero byte. */
+function stored(name: string | null): string {
+  return /^[^\0]*/.exec(name ?? '')?.[0] ?? '';
+}
+
 const info = (node: BlockNode): Qcow2Info => node.engine.qcow2Info(node.handle);
 
 function specificInfo(header: Qcow2Info): ImageInfoSpecificQCow2 {
@@ -220,8 +225,8 @@ export const qcow2: Driver = {
         throw new GraphError('discard-no-unref is only supported since qcow2 version 3');
       }
       if (noUnref) throw notYet("option 'discard-no-unref' of qcow2");
-      node.backingFile = header.backingFile ?? '';
-      node.backingFormat = header.backingFormat ?? '';
+      node.backingFile = stored(header.backingFile);
+      node.backingFormat = stored(header.backingFormat);
       node.autoBackingFile = node.backingFile;
     } catch (error) {
       engine.close(handle);
