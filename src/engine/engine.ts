@@ -18,7 +18,7 @@ import type { EngineExports } from './exports';
 import { Host, readUtf16 } from './host';
 
 /** The largest buffer or request, bytes. */
-const MAX_BUFFER = 0x40000000;
+const MAX_BUFFER = 0x20000000;
 
 /** Compiles the bytes of build/engine.wasm and makes an engine of them. */
 export async function loadEngine(bytes: WebAssembly.BufferSource): Promise<Engine> {
