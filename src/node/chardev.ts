@@ -1,6 +1,8 @@
 /** Character devices of the daemon's command line: where a monitor's text comes from and goes to. */
-import { createWriteStream, fstatSync, unlinkSync } from 'node:fs';
+import { createWriteStream, existsSync, fstatSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, Socket, type Server } from 'node:net';
+import { dirname } from 'node:path';
+import { Errno, strerror } from '../files/contract';
 import { ToolFailure } from '../tools/failure';
 import { splitOptions } from '../tools/optionlist';
 import { strerrorOf } from './strerror';
@@ -276,10 +278,16 @@ function listen({ target, name }: Address): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer({ allowHalfOpen: true });
     server.once('error', (error) =>
-      reject(new ToolFailure(`Failed to bind socket to ${name}: ${strerrorOf(error)}`)),
+      reject(new ToolFailure(`Failed to bind socket to ${name}: ${bindReason(error, target)}`)),
     );
     server.listen(target, () => resolve(server));
   });
+}
+
+/** Node says EACCES where the directory of a socket is missing. */
+function bindReason(error: Error, target: Address['target']): string {
+  const missing = 'path' in target && !existsSync(dirname(target.path));
+  return missing ? strerror(Errno.ENOENT) : strerrorOf(error);
 }
 
 function removeSocket(path: string): void {

@@ -61,7 +61,8 @@ export async function runDaemon(words: string[]): Promise<number> {
   }
   const running = new DaemonProcess();
   try {
-    await running.start(line);
+    // A signal may end it while it still starts.
+    await Promise.race([running.start(line), running.ended]);
   } catch (error) {
     await running.stop().catch(() => undefined);
     return complain(error);
@@ -109,6 +110,9 @@ class DaemonProcess {
 
   constructor() {
     this.ended = new Promise((resolve) => (this.finish = resolve));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => void this.stop().catch(() => undefined));
+    }
   }
 
   async start(line: CommandLine): Promise<void> {
@@ -124,7 +128,6 @@ class DaemonProcess {
         ),
     });
     this.daemon = daemon;
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void this.stop());
     for (const { code, value } of line.options) {
       try {
         await this.act(daemon, code, value);

@@ -12,12 +12,14 @@ export type SizeMistake = 'invalid' | 'range';
  * `+` are allowed.
  */
 export function readSize(text: string): bigint | SizeMistake {
-  if (/^[ \t\n\v\f\r]*-[0-9]+$/.test(text)) return 'range';
+  if (/^[ \t\n\v\f\r]*-\.?[0-9]+$/.test(text)) return 'range';
   const match = /^[ \t\n\v\f\r]*\+?(?:(0[xX][0-9a-fA-F]+)|([0-9]*)(\.[0-9]*)?([a-zA-Z])?)$/.exec(text);
   if (!match) return 'invalid';
   const [, hex, whole = '', fraction, suffix = 'b'] = match;
   if (hex !== undefined) return within(BigInt(hex));
   if (whole === '' && (fraction ?? '.') === '.') return 'invalid';
+  // A number that is too big already is looked at no further: what follows it makes it no number.
+  if (BigInt(whole || '0') > MAX_U64 && /[^0-9]$/.test(text)) return 'invalid';
   const exponent = SUFFIXES.indexOf(suffix.toLowerCase());
   // The fraction goes through a double, as in the real tools.
   const part = fraction === undefined ? 0 : Number(`0${fraction}0`);

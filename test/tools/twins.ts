@@ -167,10 +167,12 @@ export class Twins {
 }
 
 interface MapEntry {
-  start: number;
   length: number;
-  offset?: number;
-  [flag: string]: unknown;
+  depth: number;
+  present: boolean;
+  zero: boolean;
+  data: boolean;
+  compressed: boolean;
 }
 
 /**
@@ -179,8 +181,8 @@ interface MapEntry {
  */
 function mergeMap(json: string): string[] {
   const merged: { length: number; kind: string }[] = [];
-  for (const { start: _start, length, offset: _offset, ...kind } of JSON.parse(json) as MapEntry[]) {
-    const text = JSON.stringify(kind.data ? { ...kind, zero: false } : kind);
+  for (const { length, depth, present, zero, data, compressed } of JSON.parse(json) as MapEntry[]) {
+    const text = JSON.stringify({ depth, present, zero: zero && !data, data, compressed });
     const last = merged.at(-1);
     if (last?.kind === text) last.length += length;
     else merged.push({ length, kind: text });
