@@ -166,7 +166,13 @@ export class NodeUser implements BlockUser, LinkParent {
   truncate(size: number, preallocation?: Prealloc): void {
     this.need(Permission.RESIZE);
     checkResizable(this.root.node);
-    this.node.engine.truncate(this.handle, size, preallocation);
+    try {
+      this.node.engine.truncate(this.handle, size, preallocation);
+    } catch (error) {
+      // The image was found to be corrupt before, and can no longer be used.
+      const gone = error instanceof BlockError && error.errno === Errno.ENOMEDIUM;
+      throw gone ? new BlockError(Errno.ENOMEDIUM, 'No medium inserted') : error;
+    }
   }
 
   blockStatus(offset: number, bytes: number): BlockStatus {
