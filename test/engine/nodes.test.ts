@@ -165,6 +165,41 @@ describe('null', () => {
   });
 });
 
+describe('qcow2', () => {
+  test('discards reach the file where they are to', async () => {
+    const path = scratch.path('discard.qcow2');
+    must('qemu-img', 'create', '-q', '-f', 'qcow2', path, '8M');
+    must('qemu-io', '-c', 'write -P 1 0 4M', path);
+    for (const passDiscard of [false, true]) {
+      const file = await load(path);
+      const image = openQcow2(engine, file, { readOnly: false, passDiscard });
+      const before = engine.allocated(image.node);
+      engine.discard(image.node, 1 << 20, 2 << 20);
+      engine.flush(image.node);
+      expect(before - engine.allocated(image.node)).toBe(passDiscard ? 2 << 20 : 0);
+      image.close();
+    }
+  });
+
+  test('cache options, in the words of QEMU', async () => {
+    const path = scratch.path('cache.qcow2');
+    must('qemu-img', 'create', '-q', '-f', 'qcow2', path, '8M');
+    const file = await load(path);
+    for (const entry of [256, 1000, 131072]) {
+      const words = `driver=qcow2,l2-cache-entry-size=${entry},file.driver=file,file.filename=${path}`;
+      const { stderr } = run('qemu-io', '-r', '--image-opts', '-c', 'quit', words);
+      const text = failure(() => openQcow2(engine, file, { readOnly: true, l2CacheEntrySize: entry }))?.[1];
+      expect(stderr.trimEnd().endsWith(`: ${text}`), `${stderr} / ${text}`).toBe(true);
+    }
+    const v2 = scratch.path('v2.qcow2');
+    must('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', 'compat=0.10', v2, '8M');
+    const old = await load(v2);
+    expect(failure(() => openQcow2(engine, old, { readOnly: false, lazyRefcounts: true }))?.[1]).toBe(
+      'Lazy refcounts require a qcow2 image with at least qemu 1.1 compatibility level',
+    );
+  });
+});
+
 describe('failing files', () => {
   test('out of space is ENOSPC and leaves a sound image', async () => {
     const path = scratch.path('space.qcow2');
