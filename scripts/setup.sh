@@ -13,7 +13,7 @@ needed=(
   'mkfs.ext4 e2fsprogs'
 )
 # a file -> Debian package, for what is no command
-needed_files=()
+needed_files=('/usr/lib/ipxe/ipxe.iso ipxe')
 
 missing_packages() {
   local entry

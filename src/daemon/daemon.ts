@@ -1,6 +1,6 @@
 /** The daemon: one graph, its jobs, and the commands and events that monitors and programs see. */
 import type { EngineEvent } from '../engine/contract';
-import { BlockGraph } from '../graph/index';
+import { BlockGraph, corruptionNotice } from '../graph/index';
 import {
   findEvent,
   orderOutput,
@@ -117,6 +117,7 @@ export class Daemon {
     // The engine may serve other graphs too: their nodes are not this daemon's.
     const node = this.graph.nodes().find((candidate) => candidate.handle === event.node);
     if (!node) return;
+    this.environment.notice?.(corruptionNotice(event));
     this.emit('BLOCK_IMAGE_CORRUPTED', {
       device: '',
       'node-name': node.name,

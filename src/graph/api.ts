@@ -48,8 +48,10 @@ export interface GraphEnvironment {
   engine: Engine;
   files: FileStore;
   locks: ImageLocks;
-  /** A warning for the error stream, without prefix of the program and final line feed; may have several lines. */
+  /** A warning for the error stream: the program puts its name and `warning: ` in front. No final line feed. */
   warn?(text: string): void;
+  /** Lines for the error stream that stand for themselves. No final line feed. */
+  notice?(text: string): void;
   policy?: OpenPolicy;
 }
 

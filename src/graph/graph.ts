@@ -15,6 +15,7 @@ import type {
   PreparedCreate,
   QDict,
 } from './api';
+import { corruptionNotice } from './corruption';
 import { Creator } from './create';
 import { checkCreatable } from './drivers/table';
 import { GraphError, toGraphError } from './errors';
@@ -44,6 +45,7 @@ export class BlockGraph implements BlockGraphApi, UserHost {
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(environment: GraphEnvironment) {
+    environment.engine.onEvent ??= (event) => environment.notice?.(corruptionNotice(event));
     this.opener = new Opener(environment);
     this.creator = new Creator(this);
   }

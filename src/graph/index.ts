@@ -1,4 +1,5 @@
 /** The graph of block nodes: names, options, opening, permissions, information, creation. */
 export type * from './api';
+export { corruptionNotice } from './corruption';
 export { GraphError } from './errors';
 export { BlockGraph } from './graph';

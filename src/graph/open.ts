@@ -107,7 +107,7 @@ export class Opener {
       const node = await this.openDriver({ ...state, file }, driver, file);
       if (guessed && !node.readOnly) {
         node.guardProbe = true;
-        this.environment.warn?.(rawGuessWarning(node.filename));
+        this.environment.notice?.(rawGuessWarning(node.filename));
       }
       return node;
     } finally {
@@ -354,7 +354,7 @@ function takeNoBacking(state: Opening, environment: GraphEnvironment): void {
   const backing = state.options.get('backing');
   if (backing !== null && backing !== '') return;
   if (backing === '') {
-    environment.warn?.('warning: Use of "backing": "" is deprecated; use "backing": null instead');
+    environment.warn?.('Use of "backing": "" is deprecated; use "backing": null instead');
   }
   state.options.delete('backing');
   state.noBacking = true;

@@ -104,6 +104,8 @@ class DaemonProcess {
   private readonly inUse = new Set<string>();
   private daemon: Daemon | null = null;
   private pidFile: string | null = null;
+  /** What warnings are about: the program and the option at work; nothing for commands of a monitor. */
+  private cause = '';
   private finish: (code: number) => void = () => undefined;
   /** Keeps the process when no client is there, and no input. */
   private readonly alive = setInterval(() => undefined, 0x7fffffff);
@@ -122,19 +124,20 @@ class DaemonProcess {
       now: () => performance.timeOrigin + performance.now(),
       turn,
       exit: () => this.exited(),
-      warn: (text) =>
-        void process.stderr.write(
-          text.startsWith('WARNING') ? `${text}\n` : `${PROGRAM}: warning: ${text}\n`,
-        ),
+      warn: (text) => void process.stderr.write(`${this.cause}warning: ${text}\n`),
+      notice: (text) => void process.stderr.write(`${text}\n`),
     });
     this.daemon = daemon;
     for (const { code, value } of line.options) {
+      const option = `--${code} ${value}: `;
+      this.cause = `${PROGRAM}: ${option}`;
       try {
         await this.act(daemon, code, value);
       } catch (error) {
-        throw toFailure(error).prefixed(`--${code} ${value}: `);
+        throw toFailure(error).prefixed(option);
       }
     }
+    this.cause = '';
     if (line.pidFile !== null) this.writePidFile(line.pidFile);
   }
 

@@ -90,14 +90,20 @@ export class VerbSession {
   /** A graph of this process; all are closed when the verb ends. */
   graph(): BlockGraph {
     const { engine, files, locks } = this.context;
-    const graph = new BlockGraph({ engine, files, locks, warn: (text) => this.warn(text) });
+    const graph = new BlockGraph({
+      engine,
+      files,
+      locks,
+      warn: (text) => this.warn(text),
+      notice: (text) => this.context.stderr(`${text}\n`),
+    });
     this.graphs.push(graph);
     return graph;
   }
 
-  /** Prints a warning. A block that starts with `WARNING` stands for itself. */
+  /** Prints a warning. */
   warn(text: string): void {
-    this.context.stderr(text.startsWith('WARNING') ? `${text}\n` : `${PROGRAM}: warning: ${text}\n`);
+    this.context.stderr(`${PROGRAM}: warning: ${text}\n`);
   }
 
   /** Opens an image as the user named it. */

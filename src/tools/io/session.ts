@@ -66,7 +66,13 @@ export class IoSession {
   /** Opens an image without keeping it. */
   async openFile(request: OpenImageRequest): Promise<OpenFile> {
     const { engine, files, locks } = this.context;
-    const graph = new BlockGraph({ engine, files, locks, warn: (text) => this.warn(text) });
+    const graph = new BlockGraph({
+      engine,
+      files,
+      locks,
+      warn: (text) => this.warn(text),
+      notice: (text) => this.complain(text),
+    });
     return { user: await graph.openImage(request), graph, request };
   }
 
@@ -82,8 +88,7 @@ export class IoSession {
     }
   }
 
-  /** A block that starts with `WARNING` stands for itself. */
   warn(text: string): void {
-    this.complain(text.startsWith('WARNING') ? text : `${PROGRAM}: warning: ${text}`);
+    this.complain(`${PROGRAM}: warning: ${text}`);
   }
 }

@@ -205,8 +205,9 @@ export class Qcow2Node extends MappedNode {
   }
 
   doFlush(): i32 {
-    const r = this.ready();
-    return r < 0 ? r : flushImage(this);
+    // Nothing of an image that turned out to be corrupt may be written any more.
+    if (this.unusable || this.noIo) return 0;
+    return flushImage(this);
   }
 
   doTruncate(size: i64, preallocation: i32): i32 {

@@ -236,6 +236,7 @@ function refuseLaterFeatures(image: Qcow2Node): i32 {
   if (image.cryptMethod) what = 'encrypted images';
   else if (image.incompatible & EXTERNAL_DATA) what = 'external data files';
   else if (image.incompatible & EXTENDED_L2) what = 'extended L2 entries';
+  else if (image.compressionType) what = 'images compressed with zstd';
   if (!what.length) return 0;
   return fail(Err.ENOTSUP, `qcow2: ${what} are not supported yet`);
 }
