@@ -23,7 +23,7 @@ export class World {
   graph(environment: Partial<GraphEnvironment> = {}): BlockGraph {
     const { engine, files, locks } = this;
     const warn = (text: string): void => void this.warnings.push(text);
-    return new BlockGraph({ engine, files, locks, warn, ...environment });
+    return new BlockGraph({ engine, files, locks, warn, notice: warn, ...environment });
   }
 
   async file(name: string, content: Uint8Array | number): Promise<void> {
