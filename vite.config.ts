@@ -37,7 +37,8 @@ export default defineConfig(({ mode }) => ({
           },
         }
       : { outDir: 'dist/web', target: 'es2022', sourcemap: true },
-  ssr: { noExternal: true },
+  // The command line carries what it needs. Tests must not: Playwright sends functions of its own to the page as text.
+  ...(mode === 'node' && { ssr: { noExternal: true } }),
   worker: { format: 'es' },
   server: { host: '127.0.0.1' },
   preview: { host: '127.0.0.1' },
