@@ -47,16 +47,21 @@ as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)
 export DEBIAN_FRONTEND=noninteractive
 
-if [ "${VERSION_CODENAME:-}" = bookworm ] && ! grep -rqs 'bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d; then
-  # The mirror is the one that the machine uses already.
-  mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v '#' | head -n 1 | tr -d ' ')
-  keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  echo "deb [signed-by=$keyring] ${mirror:?no Debian mirror found in the apt sources} bookworm-backports main" |
-    "${as_root[@]}" tee /etc/apt/sources.list.d/qsd-web-backports.list >/dev/null
+if [ "${VERSION_CODENAME:-}" = bookworm ]; then
+  # The files that exist: a machine has the one or the other kind. Comments do not count.
+  sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null | grep -v '^ *#' || true)
+  if ! grep -q 'bookworm-backports' <<<"$sources"; then
+    # The mirror is the one that the machine uses already.
+    mirror=$(sed -nE 's#.*(https?://[^ ]+/debian)/?( .*)?$#\1#p' <<<"$sources" | sed -n 1p)
+    [ -n "$mirror" ] || { echo 'setup: no Debian mirror found in the apt sources' >&2; exit 1; }
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb [signed-by=$keyring] $mirror bookworm-backports main" |
+      "${as_root[@]}" tee /etc/apt/sources.list.d/qsd-web-backports.list >/dev/null
+  fi
 fi
 "${as_root[@]}" apt-get update -q
 target=()
-[ "${VERSION_CODENAME:-}" = bookworm ] && target=(-t bookworm-backports)
+if [ "${VERSION_CODENAME:-}" = bookworm ]; then target=(-t bookworm-backports); fi
 qemu=()
 others=()
 for package in "${missing[@]}"; do
