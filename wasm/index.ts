@@ -10,6 +10,7 @@ import {
   requestRead,
   requestTruncate,
   requestWrite,
+  requestWriteCompressed,
   requestZero,
 } from './block/request';
 import { found, foundBytes, foundDepth, foundFile, foundMap, statusAbove, statusOne } from './block/status';
@@ -212,6 +213,12 @@ export function read(handle: i32, offset: f64, bytes: i32, to: usize): i32 {
 export function write(handle: i32, offset: f64, bytes: i32, from: usize, flags: i32): i32 {
   const node = enter(handle);
   return node ? requestWrite(node, offset, bytes, from, flags) : -Err.EINVAL;
+}
+
+/** Compressed; `bytes` 0 ends a series of such writes. ENOTSUP: the node has no compression. */
+export function writeCompressed(handle: i32, offset: f64, bytes: i32, from: usize, flags: i32): i32 {
+  const node = enter(handle);
+  return node ? requestWriteCompressed(node, offset, bytes, from, flags) : -Err.EINVAL;
 }
 
 export function writeZeroes(handle: i32, offset: f64, bytes: f64, flags: i32): i32 {

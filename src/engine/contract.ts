@@ -192,6 +192,19 @@ export interface Engine {
   allocated(node: NodeHandle): number;
   read(node: NodeHandle, offset: number, bytes: number, buffer: IoBuffer, at?: number): void;
   write(node: NodeHandle, offset: number, bytes: number, buffer: IoBuffer, at?: number, flags?: number): void;
+  /**
+   * Writes clusters compressed (qcow2 with zlib): they must be whole, but for the one at the end of the disk (else EINVAL),
+   * and nothing may be allocated there (EIO). What does not get smaller is written as it is. 0 bytes: ends a series of
+   * such writes. ENOTSUP: the node has no compression.
+   */
+  writeCompressed(
+    node: NodeHandle,
+    offset: number,
+    bytes: number,
+    buffer: IoBuffer,
+    at?: number,
+    flags?: number,
+  ): void;
   writeZeroes(node: NodeHandle, offset: number, bytes: number, flags?: number): void;
   discard(node: NodeHandle, offset: number, bytes: number): void;
   flush(node: NodeHandle): void;

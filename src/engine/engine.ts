@@ -256,6 +256,18 @@ class WasmEngine implements Engine {
     if (result < 0) this.#fail(result);
   }
 
+  writeCompressed(
+    node: NodeHandle,
+    offset: number,
+    bytes: number,
+    buffer: IoBuffer,
+    at = 0,
+    flags = 0,
+  ): void {
+    const from = address(buffer, at, bytes);
+    this.#call(() => this.#wasm.writeCompressed(node, offset, bytes, from, flags));
+  }
+
   writeZeroes(node: NodeHandle, offset: number, bytes: number, flags = 0): void {
     this.#call(() => this.#wasm.writeZeroes(node, offset, bytes, flags));
   }

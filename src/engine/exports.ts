@@ -38,6 +38,7 @@ export interface EngineExports {
   allocated(node: number): number;
   read(node: number, offset: number, bytes: number, to: number): number;
   write(node: number, offset: number, bytes: number, from: number, flags: number): number;
+  writeCompressed(node: number, offset: number, bytes: number, from: number, flags: number): number;
   writeZeroes(node: number, offset: number, bytes: number, flags: number): number;
   discard(node: number, offset: number, bytes: number): number;
   flush(node: number): number;

@@ -143,6 +143,8 @@ export interface BlockUser {
   read(offset: number, bytes: number, buffer: IoBuffer, at?: number): void;
   /** `flags` are `RequestFlag`s of the engine. */
   write(offset: number, bytes: number, buffer: IoBuffer, at?: number, flags?: number): void;
+  /** Whole clusters, or up to the end of the disk; see the engine. 0 bytes end a series of such writes. */
+  writeCompressed(offset: number, bytes: number, buffer: IoBuffer, at?: number, flags?: number): void;
   writeZeroes(offset: number, bytes: number, flags?: number): void;
   discard(offset: number, bytes: number): void;
   flush(): void;

@@ -106,6 +106,19 @@ export abstract class BlockNode {
     return r;
   }
 
+  /** As {@link pwrite}, compressed; see the driver for the ranges that can be. */
+  pwriteCompressed(offset: i64, bytes: i32, from: usize): i32 {
+    this.count(StatsRecord.WRITES, 1);
+    const r = this.doWriteCompressed(offset, bytes, from);
+    if (r < 0) {
+      this.count(StatsRecord.FAILED_WRITES, 1);
+    } else if (bytes) {
+      this.count(StatsRecord.WRITTEN_BYTES, <f64>bytes);
+      this.wrote(offset + bytes);
+    }
+    return r;
+  }
+
   /** Makes a range read as zeros; by writing data where the driver knows no other way. */
   pzero(offset: i64, bytes: i64, flags: i32): i32 {
     this.count(StatsRecord.UNMAPS, 1);
@@ -166,6 +179,10 @@ export abstract class BlockNode {
 
   abstract doRead(offset: i64, bytes: i32, to: usize): i32;
   abstract doWrite(offset: i64, bytes: i32, from: usize): i32;
+  /** Writes compressed data; by default no driver can. */
+  doWriteCompressed(_offset: i64, _bytes: i32, _from: usize): i32 {
+    return -Err.ENOTSUP;
+  }
   /** ENOTSUP: the range is to be written as data. */
   abstract doZero(offset: i64, bytes: i64, flags: i32): i32;
   abstract doDiscard(offset: i64, bytes: i64): i32;

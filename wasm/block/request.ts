@@ -67,6 +67,27 @@ export function requestWrite(node: BlockNode, offset: f64, bytes: i32, from: usi
   return r;
 }
 
+/** Compressed: whole clusters, or up to the end of the disk. No bytes: the last of a series of such writes. */
+export function requestWriteCompressed(
+  node: BlockNode,
+  offset: f64,
+  bytes: i32,
+  from: usize,
+  flags: i32,
+): i32 {
+  let r = writable(node, flags);
+  if (r === 0 && (bytes < 0 || !inside(node, offset, bytes))) r = -Err.EIO;
+  if (r < 0) {
+    node.count(StatsRecord.FAILED_WRITES, 1);
+    return r;
+  }
+  const start = clock();
+  r = node.pwriteCompressed(<i64>offset, bytes, from);
+  if (r === 0 && flags & Request.FUA) r = node.pflush();
+  node.count(StatsRecord.WRITE_TIME, clock() - start);
+  return r;
+}
+
 export function requestZero(node: BlockNode, offset: f64, bytes: f64, flags: i32): i32 {
   let r = writable(node, flags);
   if (r === 0 && !inside(node, offset, bytes)) r = -Err.EIO;

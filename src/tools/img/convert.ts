@@ -61,7 +61,7 @@ export const convert: Verb = {
       value: 'SIZE',
       help: 'leave out runs of zeros of this size (default: 4k)',
     },
-    { short: 'c', long: ['compress'], help: 'write compressed clusters (not available yet)' },
+    { short: 'c', long: ['compress'], help: 'write compressed clusters' },
     {
       short: 'C',
       long: ['copy-range-offloading'],
@@ -271,6 +271,7 @@ async function run(
       findZeros: !request.copyOffload,
       salvage: request.salvage,
       rate: request.rate,
+      compress: request.compress ? clusterSize(target) : 0,
     };
     await copyImages(session.context, plan, progress, (text) => session.warn(text));
     await target.close();
@@ -348,7 +349,7 @@ async function prepareTarget(
     'Having a backing file for the target makes no sense when concatenating multiple input images',
   );
   refuse(hasBacking && backingFormat === undefined, 'Use of backing file requires explicit backing format');
-  if (request.compress) refuseCompression(format, values);
+  if (request.compress) checkCompression(format, values);
   if (request.bitmaps) refuseBitmaps(format, sources);
   readCache(request.targetCache, 'cache option');
   if (!request.noCreate) {
@@ -359,12 +360,11 @@ async function prepareTarget(
   return hasBacking;
 }
 
-function refuseCompression(format: string, values: CreateValues): never {
+function checkCompression(format: string, values: CreateValues): void {
   if (format !== 'qcow2') throw new ToolFailure('Compression not supported for this file format');
   if (values.preallocation !== undefined && values.preallocation !== 'off') {
     throw new ToolFailure('Compression and preallocation not supported at the same time');
   }
-  throw new ToolFailure('-c is not available yet');
 }
 
 function refuseBitmaps(format: string, sources: readonly BlockUser[]): never {
@@ -389,6 +389,12 @@ async function openTarget(
   };
   const format = request.targetImageOpts ? request.targetFormat : (request.targetFormat ?? 'raw');
   return session.open(graph, { name, imageOpts: request.targetImageOpts, format }, how);
+}
+
+function clusterSize(target: BlockUser): number {
+  const bytes = target.info()['cluster-size'];
+  if (bytes === undefined) throw new ToolFailure('could not get block driver info');
+  return bytes;
 }
 
 function backingLength(target: BlockUser): number {

@@ -31,6 +31,8 @@ export interface CopyPlan {
   salvage: boolean;
   /** Bytes a second; 0: no limit. */
   rate: number;
+  /** Bytes of a cluster, to write compressed ones; 0: nothing is compressed. */
+  compress: number;
 }
 
 /** What a piece of the source is to the target. */
@@ -101,6 +103,9 @@ class Copier {
       at += piece.bytes;
       await this.pace.rest(this.copied, work);
     }
+    if (this.plan.compress === 0) return;
+    // No bytes: that was the last compressed cluster.
+    await step('', () => this.plan.target.writeCompressed(0, 0, this.buffer));
   }
 
   /** How many bytes are going to be written, for the progress. */
@@ -133,7 +138,12 @@ class Copier {
       this.status(source, from, limit),
     );
     const bytes = Math.max(Math.min(status.bytes, limit), Math.min(SECTOR, limit));
-    return { kind: this.kindOf(status.flags, at), bytes, source, from };
+    const piece = { kind: this.kindOf(status.flags, at), bytes, source, from };
+    const cluster = this.plan.compress;
+    if (cluster === 0) return piece;
+    // Clusters are compressed as a whole: one of which a part is data is data, and may reach into the next source.
+    if (bytes < cluster) return { ...piece, kind: 'data', bytes: Math.min(cluster, this.total - at) };
+    return { ...piece, bytes: bytes - (bytes % cluster) };
   }
 
   private status(source: BlockUser, from: number, bytes: number): Pick<BlockStatus, 'flags' | 'bytes'> {
@@ -156,7 +166,37 @@ class Copier {
     return backingLength === null ? 'data' : 'backing';
   }
 
+  /** Writes the clusters of a piece compressed, but for those that hold nothing but zeros. */
+  private async compress(at: number, bytes: number, work: number): Promise<void> {
+    const { minimumZeros, compress: cluster } = this.plan;
+    for (let done = 0; done < bytes; done += PIECE) {
+      const n = Math.min(PIECE, bytes - done);
+      await this.readAcross(at + done, n);
+      for (let used = 0; used < n; used += cluster) {
+        const size = Math.min(cluster, n - used);
+        const zero = minimumZeros !== 0 && this.context.engine.zeroRun(this.buffer, used, size) === size;
+        if (zero) await this.writeZeroes(at + done + used, size);
+        else await this.write(at + done + used, size, used);
+        await this.report(size, work);
+      }
+    }
+  }
+
+  /** Reads a range that may reach from one source into the next. */
+  private async readAcross(at: number, bytes: number): Promise<void> {
+    for (let done = 0; done < bytes;) {
+      const index = this.starts.findLastIndex((start) => start <= at + done);
+      const source = this.plan.sources[index];
+      if (!source) throw new ToolFailure('Invalid source');
+      const from = at + done - (this.starts[index] ?? 0);
+      const n = Math.min(bytes - done, source.length() - from);
+      await this.read(source, from, n, at + done, done);
+      done += n;
+    }
+  }
+
   private async copy(piece: Piece, at: number, work: number): Promise<void> {
+    if (this.plan.compress) return this.compress(at, piece.bytes, work);
     const { engine } = this.context;
     const { minimumZeros, findZeros } = this.plan;
     const verbatim = minimumZeros === 0 || !findZeros;
@@ -179,9 +219,10 @@ class Copier {
     }
   }
 
-  private async read(source: BlockUser, from: number, bytes: number, at: number): Promise<void> {
+  /** Reads to `to` of the buffer; `at` is the offset in the target. */
+  private async read(source: BlockUser, from: number, bytes: number, at: number, to = 0): Promise<void> {
     try {
-      source.read(from, bytes, this.buffer);
+      source.read(from, bytes, this.buffer, to);
       return;
     } catch (error) {
       if (!this.plan.salvage) throw toFailure(error).prefixed(`error while reading at byte ${at}: `);
@@ -189,10 +230,10 @@ class Copier {
     for (let done = 0; done < bytes; done += SECTOR) {
       const size = Math.min(SECTOR, bytes - done);
       try {
-        source.read(from + done, size, this.buffer, done);
+        source.read(from + done, size, this.buffer, to + done);
       } catch (error) {
         this.warn(`error while reading offset ${at + done}: ${toFailure(error).message}`);
-        this.buffer.view(done, size).fill(0);
+        this.buffer.view(to + done, size).fill(0);
       }
       await this.pace.rest();
     }
@@ -213,9 +254,11 @@ class Copier {
   }
 
   private async write(at: number, bytes: number, from: number): Promise<void> {
-    await step(`error while writing at byte ${at}: `, () =>
-      this.plan.target.write(at, bytes, this.buffer, from),
-    );
+    const { target, compress } = this.plan;
+    await step(`error while writing at byte ${at}: `, () => {
+      if (compress) target.writeCompressed(at, bytes, this.buffer, from);
+      else target.write(at, bytes, this.buffer, from);
+    });
   }
 
   private async writeZeroes(at: number, bytes: number): Promise<void> {

@@ -68,6 +68,40 @@ export async function writePieces(
   }
 }
 
+/**
+ * The same compressed. A piece is always whole clusters; a request that is not must fail before any of it is written.
+ */
+export async function compressPieces(
+  session: IoSession,
+  user: BlockUser,
+  extent: Extent,
+  flags: number,
+  fill: (bytes: Uint8Array, at: number) => void,
+): Promise<void> {
+  const { offset, bytes } = extent;
+  checkBounds(user, extent);
+  const cluster = user.info()['cluster-size'];
+  if (cluster !== undefined) {
+    const whole = bytes % cluster === 0 || offset + bytes === user.length();
+    if (offset % cluster !== 0 || !whole) throw new BlockError(Errno.EINVAL, strerror(Errno.EINVAL));
+  }
+  const pace = session.pace();
+  const buffer = session.context.engine.alloc(Math.min(PIECE, Math.max(bytes, 1)));
+  try {
+    let at = 0;
+    // A request of no bytes means something too: it ends a series.
+    do {
+      const n = Math.min(PIECE, bytes - at);
+      fill(buffer.view(0, n), at);
+      user.writeCompressed(offset + at, n, buffer, 0, flags);
+      await pace.rest(at, bytes);
+      at += PIECE;
+    } while (at < bytes);
+  } finally {
+    buffer.free();
+  }
+}
+
 /** Zeroes or discards in pieces. */
 export async function bulkPieces(
   session: IoSession,

@@ -6,6 +6,7 @@ import { isZero } from '../../block/status';
 import { be64 } from '../../util/endian';
 import { TableCache, WriteGuard } from '../../util/cache';
 import { Scratch } from '../../util/memory';
+import { writeCompressedClusters } from './compress';
 import { readCompressedCluster } from './compressed';
 import { checkMetadataWrite } from './overlap';
 import { DIRTY, OFFSET_MASK } from './layout';
@@ -70,6 +71,8 @@ export class Qcow2Node extends MappedNode {
 
   /** No free cluster is below this index. */
   freeIndex: i64 = 0;
+  /** Where compressed data ended last: the next goes there; 0: into a new cluster. See compress.ts. */
+  freeByte: i64 = 0;
   /** Clusters to be given back at the next flush, and how many ranges of them; see deferred.ts. */
   freed: usize = 0;
   freedRanges: i32 = 0;
@@ -172,6 +175,12 @@ export class Qcow2Node extends MappedNode {
     const r = this.ready();
     if (r < 0) return r;
     return offset + bytes > this.length ? -Err.EIO : writeGuest(this, offset, bytes, from);
+  }
+
+  override doWriteCompressed(offset: i64, bytes: i32, from: usize): i32 {
+    const r = this.ready();
+    if (r < 0) return r;
+    return offset + bytes > this.length ? -Err.EIO : writeCompressedClusters(this, offset, bytes, from);
   }
 
   doZero(offset: i64, bytes: i64, flags: i32): i32 {

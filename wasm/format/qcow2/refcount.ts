@@ -135,7 +135,12 @@ function change(image: Qcow2Node, first: i64, n: i64, up: bool): i64 {
       if (up ? value >= limit : value === 0) break;
       const next = up ? value + 1 : value - 1;
       putRefcount(block, index, order, next);
-      if (!next) image.freeIndex = min(image.freeIndex, cluster + (index - start));
+      if (!next) {
+        const freed = cluster + (index - start);
+        image.freeIndex = min(image.freeIndex, freed);
+        // Whoever takes the cluster next has all of it.
+        if (image.freeByte >> image.clusterBits === freed) image.freeByte = 0;
+      }
     }
     if (index > start) {
       const from = (start << order) >> 3;

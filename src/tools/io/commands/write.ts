@@ -5,7 +5,7 @@ import { Permission } from '../../../files/locks';
 import { MAX_REQUEST, needSectors, readLengths, readNumber, readPattern } from '../arguments';
 import { CommandFailure, SyntaxMistake, type Flags, type IoCall, type IoCommand } from '../command';
 import { toFailure } from '../../failure';
-import { bulkPieces, reportTransfer, writePieces, type Extent } from '../transfer';
+import { bulkPieces, compressPieces, reportTransfer, writePieces, type Extent } from '../transfer';
 
 const DEFAULT_PATTERN = 0xcd;
 
@@ -37,7 +37,7 @@ async function writeAndReport(
   const { session, user } = call;
   const bits = requestFlags(flags);
   try {
-    if (fill) await writePieces(session, user, extent, bits, fill);
+    if (fill) await (flags.has('c') ? compressPieces : writePieces)(session, user, extent, bits, fill);
     else await bulkPieces(session, user, extent, (offset, bytes) => user.writeZeroes(offset, bytes, bits));
   } catch (error) {
     throw new CommandFailure(`${failed}: ${toFailure(error).message}`);
@@ -100,7 +100,7 @@ export const write: IoCommand = {
   details: [
     'Example: write 512 1k   fills the kilobyte behind the first sector with 0xcd',
     '-b      write the state of the virtual machine (not available yet)',
-    '-c      write compressed clusters (not available yet)',
+    '-c      write compressed, whole clusters that hold no data yet',
     '-C      print the figures in one line for programs',
     '-f      be on stable storage when it ends',
     '-n      with -z: fail rather than write data',
@@ -129,8 +129,6 @@ export const write: IoCommand = {
     }
     if (flags.has('b'))
       throw new CommandFailure('write failed: writing the state of a virtual machine is not available yet');
-    if (flags.has('c'))
-      throw new CommandFailure('write failed: writing compressed clusters is not available yet');
     const extent = { offset, bytes };
     if (flags.has('z')) return writeAndReport(call, extent, flags, null, 'write failed');
     const source = flags.get('s');
