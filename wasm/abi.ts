@@ -118,6 +118,25 @@ export const enum Qcow2Record {
   SIZE = 72,
 }
 
+/** Byte offsets in the record that describes a snapshot. A text is a pointer and a length; all else is f64. */
+export const enum SnapshotRecord {
+  ID = 0,
+  ID_LENGTH = 4,
+  NAME = 8,
+  NAME_LENGTH = 12,
+  DATE_SEC = 16,
+  DATE_NSEC = 24,
+  CLOCK_SEC = 32,
+  CLOCK_NSEC = 40,
+  /** Bytes. */
+  VM_STATE = 48,
+  /** Bytes. */
+  DISK_SIZE = 56,
+  /** -1: none. */
+  ICOUNT = 64,
+  SIZE = 72,
+}
+
 /** Bits of {@link Qcow2Record.FLAGS}. */
 export const enum Qcow2Flag {
   LAZY_REFCOUNTS = 1,
@@ -134,6 +153,7 @@ export const enum Qcow2Open {
   PASS_DISCARD = 4,
   /** The option lazy-refcounts was given as on. */
   LAZY_ON = 8,
+  PASS_DISCARD_SNAPSHOT = 16,
 }
 
 /** Bytes of the block of linear memory that records are passed in. */

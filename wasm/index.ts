@@ -22,6 +22,8 @@ import { Qcow2Node } from './format/qcow2/image';
 import { describeImage } from './format/qcow2/info';
 import { releaseImage } from './format/qcow2/lifetime';
 import { openImage } from './format/qcow2/open';
+import { createSnapshot, deleteSnapshot, revertSnapshot, showSnapshot } from './format/qcow2/snapshotops';
+import { describeSnapshot, NewSnapshot } from './format/qcow2/snapshots';
 import { RawNode } from './format/raw';
 import { clearError, errorText } from './util/errors';
 import { zeroRun as countZeroRun } from './util/memory';
@@ -115,6 +117,59 @@ export function qcow2Info(handle: i32): i32 {
   if (!node || !(node instanceof Qcow2Node)) return -Err.EINVAL;
   describeImage(node as Qcow2Node, recordBlock);
   return 0;
+}
+
+function imageAt(handle: i32): Qcow2Node | null {
+  const node = enter(handle);
+  return node && node instanceof Qcow2Node ? (node as Qcow2Node) : null;
+}
+
+/** Fills the record (SnapshotRecord) of one of the snapshots. Its texts are good until the next change of them. */
+export function snapshotInfo(handle: i32, index: i32): i32 {
+  const image = imageAt(handle);
+  return image ? describeSnapshot(image, index, recordBlock) : -Err.EINVAL;
+}
+
+/** Takes a snapshot. Texts are UTF-8, times of the clock seconds and nanoseconds; `icount` < 0: none. */
+export function snapshotCreate(
+  handle: i32,
+  id: usize,
+  idBytes: i32,
+  name: usize,
+  nameBytes: i32,
+  dateSec: f64,
+  dateNsec: f64,
+  clockSec: f64,
+  clockNsec: f64,
+  icount: f64,
+): i32 {
+  const image = imageAt(handle);
+  if (!image || idBytes > 0xffff || nameBytes > 0xffff) return -Err.EINVAL;
+  const add = new NewSnapshot();
+  add.id = id;
+  add.idBytes = idBytes;
+  add.name = name;
+  add.nameBytes = nameBytes;
+  add.dateSec = <u32>dateSec;
+  add.dateNsec = <u32>dateNsec;
+  add.clock = <u64>clockSec * 1000000000 + <u64>clockNsec;
+  add.icount = icount < 0 ? u64.MAX_VALUE : <u64>icount;
+  return createSnapshot(image, add);
+}
+
+export function snapshotDelete(handle: i32, index: i32): i32 {
+  const image = imageAt(handle);
+  return image ? deleteSnapshot(image, index) : -Err.EINVAL;
+}
+
+export function snapshotRevert(handle: i32, index: i32): i32 {
+  const image = imageAt(handle);
+  return image ? revertSnapshot(image, index) : -Err.EINVAL;
+}
+
+export function snapshotShow(handle: i32, index: i32): i32 {
+  const image = imageAt(handle);
+  return image ? showSnapshot(image, index) : -Err.EINVAL;
 }
 
 /** Makes a qcow2 image in the file of a protocol node. Texts are UTF-8; a length < 0: none. */

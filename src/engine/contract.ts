@@ -133,6 +133,8 @@ export interface Qcow2OpenOptions {
   lazyRefcounts?: boolean;
   /** Pass guest discards of freed clusters on to the file. Default: false. */
   passDiscard?: boolean;
+  /** Discard clusters in the file that a snapshot gives back. Default: false. */
+  passDiscardSnapshot?: boolean;
 }
 
 /** What a new qcow2 image is to be. Values are checked by the data plane too, with the texts of `qcow2.md` section 14. */
@@ -145,6 +147,28 @@ export interface Qcow2CreateOptions {
   preallocation: Prealloc;
   backingFile: string | null;
   backingFormat: string | null;
+}
+
+/** What is recorded of an internal snapshot that is being taken. Seconds and nanoseconds are whole numbers. */
+export interface NewSnapshot {
+  /** UTF-8, cut to 255 bytes. */
+  name: string;
+  dateSec: number;
+  dateNsec: number;
+  /** The clock of the virtual machine. */
+  vmClockSec: number;
+  vmClockNsec: number;
+  /** Count of instructions; null: none. */
+  icount: number | null;
+}
+
+/** An internal snapshot of a qcow2 image. Big numbers are exact to 2^53. */
+export interface Snapshot extends NewSnapshot {
+  id: string;
+  /** Bytes. */
+  vmStateSize: number;
+  /** Bytes. */
+  diskSize: number;
 }
 
 /** Something that happened inside a request and that the user is to be told. */
@@ -177,6 +201,16 @@ export interface Engine {
   openRaw(child: NodeHandle, options: { offset?: number; size?: number; readOnly: boolean }): NodeHandle;
   openQcow2(child: NodeHandle, options: Qcow2OpenOptions): NodeHandle;
   qcow2Info(node: NodeHandle): Qcow2Info;
+  /** The internal snapshots of a qcow2 node, oldest first. */
+  snapshots(node: NodeHandle): Snapshot[];
+  /** Takes an internal snapshot; its id is one more than the largest one. EINVAL: a reference count would be too large. */
+  createSnapshot(node: NodeHandle, snapshot: NewSnapshot): void;
+  /** `index` is that in {@link snapshots}, also of the next two. */
+  deleteSnapshot(node: NodeHandle, index: number): void;
+  /** Makes the disk what it was, its size too. */
+  revertSnapshot(node: NodeHandle, index: number): void;
+  /** Lets a read-only node show the data of a snapshot until it is closed; its length stays. */
+  showSnapshot(node: NodeHandle, index: number): void;
   /** Formats the file of `child` (a writable protocol node); it holds an empty qcow2 image afterwards. */
   createQcow2(child: NodeHandle, options: Qcow2CreateOptions): void;
   /** The backing node of a format node; null: none. */

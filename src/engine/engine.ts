@@ -1,5 +1,5 @@
 /** {@link Engine} over an instance of build/engine.wasm: buffers, records and errors cross the border here. */
-import { Qcow2Flag, Qcow2Open, Qcow2Record, StatsRecord, StatusRecord } from '../../wasm/abi';
+import { Qcow2Flag, Qcow2Open, Qcow2Record, SnapshotRecord, StatsRecord, StatusRecord } from '../../wasm/abi';
 import { Errno, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { BlockError, Prealloc } from './contract';
@@ -8,17 +8,23 @@ import type {
   Engine,
   EngineEvent,
   IoBuffer,
+  NewSnapshot,
   NodeHandle,
   NodeStats,
   Qcow2CreateOptions,
   Qcow2Info,
   Qcow2OpenOptions,
+  Snapshot,
 } from './contract';
 import type { EngineExports } from './exports';
 import { Host, readUtf16 } from './host';
 
 /** The largest buffer or request, bytes. */
 const MAX_BUFFER = 0x20000000;
+
+/** Bytes of the id and of the name of a snapshot that are shown. */
+const MAX_SNAPSHOT_ID = 127;
+const MAX_SNAPSHOT_NAME = 255;
 
 /** Compiles the bytes of build/engine.wasm and makes an engine of them. */
 export async function loadEngine(bytes: WebAssembly.BufferSource): Promise<Engine> {
@@ -138,6 +144,7 @@ class WasmEngine implements Engine {
     if (options.readOnly) flags |= Qcow2Open.READ_ONLY;
     if (options.noIo) flags |= Qcow2Open.NO_IO;
     if (options.passDiscard) flags |= Qcow2Open.PASS_DISCARD;
+    if (options.passDiscardSnapshot) flags |= Qcow2Open.PASS_DISCARD_SNAPSHOT;
     if (options.lazyRefcounts) flags |= Qcow2Open.LAZY_ON;
     const { l2CacheSize = -1, refcountCacheSize = -1, l2CacheEntrySize = -1 } = options;
     return this.#opened(() =>
@@ -174,6 +181,67 @@ class WasmEngine implements Engine {
       l1Entries: int(Qcow2Record.L1_ENTRIES),
       cacheBytes: view.getFloat64(Qcow2Record.CACHE_BYTES, true),
     };
+  }
+
+  snapshots(node: NodeHandle): Snapshot[] {
+    const found: Snapshot[] = [];
+    for (const count = this.qcow2Info(node).snapshots; found.length < count;) {
+      this.#call(() => this.#wasm.snapshotInfo(node, found.length));
+      const view = new DataView(this.#wasm.memory.buffer, this.#record, SnapshotRecord.SIZE);
+      const number = (at: number) => view.getFloat64(at, true);
+      const icount = number(SnapshotRecord.ICOUNT);
+      found.push({
+        id: snapshotText(view, SnapshotRecord.ID, MAX_SNAPSHOT_ID),
+        name: snapshotText(view, SnapshotRecord.NAME, MAX_SNAPSHOT_NAME),
+        dateSec: number(SnapshotRecord.DATE_SEC),
+        dateNsec: number(SnapshotRecord.DATE_NSEC),
+        vmClockSec: number(SnapshotRecord.CLOCK_SEC),
+        vmClockNsec: number(SnapshotRecord.CLOCK_NSEC),
+        vmStateSize: number(SnapshotRecord.VM_STATE),
+        diskSize: number(SnapshotRecord.DISK_SIZE),
+        icount: icount < 0 ? null : icount,
+      });
+    }
+    return found;
+  }
+
+  createSnapshot(node: NodeHandle, snapshot: NewSnapshot): void {
+    const numbers = this.snapshots(node)
+      .map(({ id }) => Number(/^\d+/.exec(id)?.[0] ?? 0))
+      .filter(Number.isSafeInteger);
+    const id = this.#text(String(numbers.reduce((a, b) => Math.max(a, b), 0) + 1))!;
+    const name = this.#text(snapshot.name)!;
+    try {
+      this.#call(() =>
+        this.#wasm.snapshotCreate(
+          node,
+          id.pointer,
+          id.bytes,
+          name.pointer,
+          Math.min(name.bytes, MAX_SNAPSHOT_NAME),
+          snapshot.dateSec,
+          snapshot.dateNsec,
+          snapshot.vmClockSec,
+          snapshot.vmClockNsec,
+          snapshot.icount ?? -1,
+        ),
+      );
+    } finally {
+      id.free();
+      name.free();
+    }
+  }
+
+  deleteSnapshot(node: NodeHandle, index: number): void {
+    this.#call(() => this.#wasm.snapshotDelete(node, index));
+  }
+
+  revertSnapshot(node: NodeHandle, index: number): void {
+    this.#call(() => this.#wasm.snapshotRevert(node, index));
+  }
+
+  showSnapshot(node: NodeHandle, index: number): void {
+    this.#call(() => this.#wasm.snapshotShow(node, index));
   }
 
   createQcow2(child: NodeHandle, options: Qcow2CreateOptions): void {
@@ -334,6 +402,14 @@ class WasmEngine implements Engine {
       highestWrite: get(StatsRecord.HIGHEST_WRITE),
     };
   }
+}
+
+/** A text of a snapshot, as far as QEMU shows it: up to its first zero byte, and no more than `limit` bytes. */
+function snapshotText(record: DataView, at: number, limit: number): string {
+  const length = Math.min(record.getInt32(at + 4, true), limit);
+  const bytes = new Uint8Array(record.buffer, record.getInt32(at, true), length);
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
 /** The address of a piece of a buffer; EINVAL if it does not lie in it. */

@@ -18,6 +18,22 @@ export interface EngineExports {
     l2CacheEntrySize: number,
   ): number;
   qcow2Info(node: number): number;
+  snapshotInfo(node: number, index: number): number;
+  snapshotCreate(
+    node: number,
+    id: number,
+    idBytes: number,
+    name: number,
+    nameBytes: number,
+    dateSec: number,
+    dateNsec: number,
+    clockSec: number,
+    clockNsec: number,
+    icount: number,
+  ): number;
+  snapshotDelete(node: number, index: number): number;
+  snapshotRevert(node: number, index: number): number;
+  snapshotShow(node: number, index: number): number;
   createQcow2(
     child: number,
     size: number,

@@ -43,6 +43,8 @@ export class Qcow2Node extends MappedNode {
   compressionType: i32 = 0;
   noIo: bool = false;
   passDiscard: bool = false;
+  /** Pass discards on when a snapshot gives clusters back. */
+  passDiscardSnapshot: bool = false;
 
   /** The active L1 table, as on disk (big endian). */
   l1: usize = 0;
@@ -65,6 +67,12 @@ export class Qcow2Node extends MappedNode {
   snapshotsBytes: i64 = 0;
   /** For each snapshot: L1 offset (i64), L1 bytes (i64). */
   snapshotTables: usize = 0;
+  /** The snapshot table as on disk; 0: not loaded. And an entry of it that was found: its index and its offset. */
+  snapshotBytes: usize = 0;
+  snapshotIndex: i32 = 0;
+  snapshotAt: i64 = 0;
+  /** The tables are those of a snapshot: nothing can be written. */
+  showsSnapshot: bool = false;
 
   l2Cache: TableCache | null = null;
   refCache: TableCache | null = null;

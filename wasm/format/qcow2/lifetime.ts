@@ -6,10 +6,12 @@ import { updateHeader } from './header';
 import { Qcow2Node } from './image';
 import { CORRUPT, DIRTY } from './layout';
 import { repairRefcounts } from './repair';
+import { dropSnapshots } from './snapshots';
 
 /** What is due when an image becomes writable: repair after a crash, and the autoclear features of others. */
 export function enterWritable(image: Qcow2Node): i32 {
   if (image.noIo) return -Err.ENOMEDIUM;
+  if (image.showsSnapshot) return fail(Err.EACCES, 'Block node is read-only');
   if (image.incompatible & CORRUPT) {
     return fail(Err.EACCES, 'qcow2: Image is corrupt; cannot be opened read/write');
   }
@@ -53,6 +55,7 @@ export function releaseImage(image: Qcow2Node): void {
   if (image.l1) heap.free(image.l1);
   if (image.reftable) heap.free(image.reftable);
   if (image.snapshotTables) heap.free(image.snapshotTables);
+  dropSnapshots(image);
   if (image.metadataFilter) heap.free(image.metadataFilter);
   if (image.freed) heap.free(image.freed);
   if (image.plain) heap.free(image.plain);

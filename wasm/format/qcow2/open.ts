@@ -56,6 +56,7 @@ export function openImage(
   image.readOnly = (flags & Qcow2Open.READ_ONLY) !== 0;
   image.noIo = (flags & Qcow2Open.NO_IO) !== 0;
   image.passDiscard = (flags & Qcow2Open.PASS_DISCARD) !== 0;
+  image.passDiscardSnapshot = (flags & Qcow2Open.PASS_DISCARD_SNAPSHOT) !== 0;
   let r = readHeader(image);
   if (r < 0) return r;
   if (image.noIo) {
