@@ -5,6 +5,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
+import { Status } from '../../src/engine/contract';
+import type { Engine, NodeHandle } from '../../src/engine/contract';
 import { cutAt, recorded, Replica, type Step } from './recording';
 import { load, must, newEngine, openQcow2, random, run, scratchDirectory } from './support';
 
@@ -12,6 +14,21 @@ const scratch = scratchDirectory();
 afterAll(() => scratch.remove());
 
 const CUTS = 14;
+
+/** Writes the cluster at or before `offset` compressed, if nothing is there. */
+function compressOne(engine: Engine, node: NodeHandle, offset: number, seed: number): void {
+  const { clusterSize } = engine.qcow2Info(node);
+  const start = offset - (offset % clusterSize);
+  if (engine.blockStatus(node, start, clusterSize).flags & Status.ALLOCATED) return;
+  const buffer = engine.alloc(clusterSize);
+  const pick = random(seed);
+  // From one that takes a few bytes to one that hardly gets smaller.
+  const values = 1 + pick(250);
+  const bytes = buffer.view();
+  for (let i = 0; i < bytes.length; i++) bytes[i] = pick(values);
+  engine.writeCompressed(node, start, clusterSize, buffer);
+  buffer.free();
+}
 
 test.each([
   ['cluster_size=512,refcount_bits=16', false],
@@ -35,12 +52,13 @@ test.each([
   for (let i = 0; i < 160; i++) {
     const length = 512 * (1 + pick(100));
     const offset = 512 * pick(((2 << 20) - length) / 512);
-    const kind = pick(10);
+    const kind = pick(13);
     buffer.view(0, length).fill(1 + (i % 199));
     if (kind < 5) engine.write(image.node, offset, length, buffer);
     else if (kind < 7) engine.writeZeroes(image.node, offset, length, pick(2) * 2);
     else if (kind < 9) engine.discard(image.node, offset, length);
-    else engine.flush(image.node);
+    else if (kind < 10) engine.flush(image.node);
+    else compressOne(engine, image.node, offset, i);
   }
   engine.truncate(image.node, 9 << 20);
   engine.truncate(image.node, 1 << 20);
@@ -55,6 +73,8 @@ test.each([
       cutAt(first, steps, at, () => i % 2 === 1 || pick(2) === 1),
     );
     const { status, stdout, stderr } = run('qemu-img', 'check', cut);
+    // No entry points to compressed data that is not there.
+    must('qemu-img', 'convert', '-O', 'raw', cut, scratch.path('cut.raw'));
     // 0: clean, 3: leaked clusters and nothing else.
     expect([0, 3], `cut at ${at} of ${steps.length}\n${stdout}${stderr}`).toContain(status);
   }
