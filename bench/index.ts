@@ -6,6 +6,7 @@ import { startBrowser } from '../test/browser/browser';
 import { opfsLines } from './browser/opfs';
 import { pageStartLine } from './browser/page-start';
 import { type Images, makeImages } from './images';
+import { convertLines } from './node/convert';
 import { inflateLines } from './node/inflate';
 import { nodeReadLines } from './node/reads';
 import { sizeLine } from './node/size';
@@ -25,7 +26,12 @@ async function browserLines(images: Images): Promise<[Line[], string]> {
 const images = makeImages();
 try {
   const [lines, version] = await browserLines(images);
-  lines.push(sizeLine(), ...(await inflateLines()), ...(await nodeReadLines(images)));
+  lines.push(
+    sizeLine(),
+    ...(await inflateLines()),
+    ...(await nodeReadLines(images)),
+    ...(await convertLines()),
+  );
   console.log(`${machine(version)}\n\n${table(lines)}`);
 } finally {
   images.remove();
