@@ -10,9 +10,10 @@ import {
 import { blockCore } from './commands/block-core';
 import { control } from './commands/control';
 import { jobs } from './commands/jobs';
+import { snapshots } from './commands/snapshots';
 import type { CommandContext, Handlers } from './commands/registry';
 
-const HANDLERS: Handlers = { ...control, ...blockCore, ...jobs };
+const HANDLERS: Handlers = { ...control, ...blockCore, ...snapshots, ...jobs };
 
 /** Whether a text is the name of a command of the schema. */
 export function isCommand(name: string): name is CommandName {

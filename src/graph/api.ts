@@ -15,6 +15,7 @@ import type {
   BlockNodeInfo,
   BlockStats,
   ImageInfo,
+  SnapshotInfo,
   XDbgBlockGraph,
 } from '../qapi/types.generated';
 import type { QmpObject, QmpValue } from '../qapi/value';
@@ -121,6 +122,23 @@ export interface NodeView {
   info(): BlockNodeInfo;
 }
 
+/** The internal snapshots of an image. An index is that in `list`. Failures are the engine's `BlockError`s. */
+export interface ImageSnapshots {
+  list(): SnapshotInfo[];
+  /**
+   * Takes one, dated now.
+   * @param clock what is recorded of the machine's clock: this moment, or nothing
+   * @param icount count of instructions; null: none
+   */
+  create(name: string, clock: 'now' | 'zero', icount: number | null): void;
+  /** Fails with a `GraphError`. */
+  delete(index: number): void;
+  /** Makes the disk what it was. */
+  apply(index: number): void;
+  /** Shows a snapshot in place of the disk until a read-only node is closed; not through other nodes. */
+  show(index: number): void;
+}
+
 /** `x-debug-query-block-graph`. */
 export type DebugGraph = XDbgBlockGraph;
 
@@ -158,6 +176,8 @@ export interface BlockUser {
   nodeOf(handle: NodeHandle): NodeView | null;
   info(): BlockNodeInfo;
   graphInfo(): BlockGraphInfo;
+  /** null: the format of the image has no snapshots. */
+  snapshots(): ImageSnapshots | null;
   /** Flushes, and closes what nobody else holds. The first failure of a flush is thrown when all is closed. */
   close(): Promise<void>;
 }
@@ -201,6 +221,10 @@ export interface BlockGraphApi {
   blockdevAdd(options: QDict): Promise<void>;
   blockdevDel(nodeName: string): Promise<void>;
   blockResize(target: { device?: string; nodeName?: string; size: number }): Promise<void>;
+  /** `blockdev-snapshot-internal-sync` */
+  snapshotInternal(device: string, name: string): Promise<void>;
+  /** `blockdev-snapshot-delete-internal-sync`; answers what was deleted. */
+  snapshotDeleteInternal(target: { device: string; id?: string; name?: string }): Promise<SnapshotInfo>;
   /** `query-named-block-nodes`, newest first. */
   namedBlockNodes(flat: boolean): BlockDeviceInfo[];
   /** `query-blockstats` with query-nodes. */

@@ -1,5 +1,6 @@
 /** The graph of one emulated process: what commands and tools do to it. */
 import { Permission } from '../files/locks';
+import type { SnapshotInfo } from '../qapi/types.generated';
 import type {
   BlockDeviceInfo,
   BlockGraphApi,
@@ -24,6 +25,7 @@ import { Role, type BlockNode, type Link } from './node';
 import { Opener } from './open';
 import { Options } from './options';
 import { permissionList } from './permissions';
+import { createInternal, deleteInternal } from './snapshots';
 import { NodeUser, type UserHost } from './user';
 
 const CACHE: Readonly<Record<CacheMode, { direct: boolean; noFlush: boolean; writeThrough: boolean }>> = {
@@ -105,6 +107,17 @@ export class BlockGraph implements BlockGraphApi, UserHost {
         await user.closeNow();
       }
     });
+  }
+
+  snapshotInternal(device: string, name: string): Promise<void> {
+    return this.exclusive(async () => createInternal(this.opener.table.lookup(device, device), device, name));
+  }
+
+  snapshotDeleteInternal(target: { device: string; id?: string; name?: string }): Promise<SnapshotInfo> {
+    const { device, id, name } = target;
+    return this.exclusive(async () =>
+      deleteInternal(this.opener.table.lookup(device, device), device, id, name),
+    );
   }
 
   namedBlockNodes(flat: boolean): BlockDeviceInfo[] {

@@ -2,6 +2,7 @@
 import type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo } from './api';
 import { fullBackingName } from './filename';
 import { Role, type BlockNode } from './node';
+import { snapshotsOf } from './snapshots';
 
 /** Facts of one node. Members that do not apply are left out. */
 export function nodeInfo(node: BlockNode): BlockNodeInfo {
@@ -23,6 +24,8 @@ export function nodeInfo(node: BlockNode): BlockNodeInfo {
     if (full !== null) info['full-backing-filename'] = full;
     if (node.backingFormat !== '') info['backing-filename-format'] = node.backingFormat;
   }
+  const snapshots = snapshotsOf(node)?.list() ?? [];
+  if (snapshots.length > 0) info.snapshots = snapshots;
   const specific = node.type.specific?.(node);
   if (specific) info['format-specific'] = specific;
   return info;

@@ -10,13 +10,14 @@ import {
 } from '../engine/contract';
 import { Errno, strerror } from '../files/contract';
 import { Permission } from '../files/locks';
-import type { BlockGraphInfo, BlockNodeInfo, BlockUser, NodeView } from './api';
+import type { BlockGraphInfo, BlockNodeInfo, BlockUser, ImageSnapshots, NodeView } from './api';
 import { toGraphError } from './errors';
 import { graphInfo, nodeInfo } from './info';
 import { Role, type BlockNode, type Link, type LinkParent } from './node';
 import type { Opener } from './open';
 import { attach, detach, refreshPermissions } from './permissions';
 import { PROBE_BYTES, probeFormat } from './probe';
+import { snapshotsOf } from './snapshots';
 
 /** What of the graph a user needs. */
 export interface UserHost {
@@ -210,6 +211,10 @@ export class NodeUser implements BlockUser, LinkParent {
 
   graphInfo(): BlockGraphInfo {
     return graphInfo(this.root.node);
+  }
+
+  snapshots(): ImageSnapshots | null {
+    return snapshotsOf(this.root.node);
   }
 
   close(): Promise<void> {

@@ -78,7 +78,7 @@ function describeChildren(info: BlockGraphInfo, path: string, indent: string): s
       const childPath = `${path}/${name}`;
       const kind = child.children.length > 0 ? 'image' : 'file';
       const own = describeNode(child, indent + INDENT, kind);
-      return `${indent}Child node '${childPath}':\n${own}${describeChildren(child, childPath, indent)}`;
+      return `${indent}Child node '${childPath}':\n${own}${describeChildren(child, childPath, indent + INDENT)}`;
     })
     .join('');
 }

@@ -135,6 +135,7 @@ class Mask {
       .replace(/\{"qemu": \{[^}]*\}, "package": "[^"]*"\}/, '{"qemu": {}, "package": ""}')
       .replace(/"active": true, |, "active": true/g, '')
       .replace(/"actual-size": \d+/g, '"actual-size": 0')
+      .replace(/"((?:date|vm-clock)-n?sec)": \d+/g, '"$1": 0')
       .replace(/#block\d{3,}/g, (name) => {
         const known = this.names.get(name) ?? `#block<${this.names.size}>`;
         this.names.set(name, known);

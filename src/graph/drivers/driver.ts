@@ -53,6 +53,8 @@ export interface Driver {
   readonly needsFilename: boolean;
   /** Options that tell one image from another; they are part of `json:` names. A final dot means all below. */
   readonly strongOptions: readonly string[];
+  /** The engine has its internal snapshots. */
+  readonly internalSnapshots?: boolean;
   /** Its size can be changed. */
   readonly resizable: boolean;
   /** Turns a file name with prefix into options. */

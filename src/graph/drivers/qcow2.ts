@@ -83,7 +83,7 @@ function takeOpenOptions(context: OpenContext, file: BlockNode): Qcow2OpenOption
   const { node, options } = context;
   const lazyRefcounts = options.takeBoolean('lazy-refcounts');
   const passDiscard = options.takeBoolean('pass-discard-request') ?? node.common.discard;
-  options.takeBoolean('pass-discard-snapshot');
+  const passDiscardSnapshot = options.takeBoolean('pass-discard-snapshot') ?? true;
   options.takeBoolean('pass-discard-other');
   const noUnref = options.takeBoolean('discard-no-unref') ?? false;
   takeOverlapCheck(options);
@@ -111,6 +111,7 @@ function takeOpenOptions(context: OpenContext, file: BlockNode): Qcow2OpenOption
     readOnly: node.readOnly,
     noIo: node.noIo,
     passDiscard: passDiscard && passesDiscards(file),
+    passDiscardSnapshot: passDiscardSnapshot && passesDiscards(file),
     noUnref,
     ...(lazyRefcounts !== undefined && { lazyRefcounts }),
     ...(sizes.l2 !== undefined && { l2CacheSize: sizes.l2 }),
@@ -209,6 +210,7 @@ export const qcow2: Driver = {
   needsFilename: false,
   strongOptions: ['encrypt.key-secret'],
   resizable: true,
+  internalSnapshots: true,
   async open(context: OpenContext): Promise<NodeHandle> {
     const { engine, node, options } = context;
     const file = await context.openChild('file', Role.METADATA | Role.DATA | Role.PRIMARY, true);

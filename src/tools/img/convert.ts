@@ -8,6 +8,7 @@ import { Progress } from '../progress';
 import { copyImages } from './copy';
 import { printCreateHelp } from './createhelp';
 import { COMMON, PROGRAM, readSizeArgument, refuseObject, type Verb, type VerbSession } from './verb';
+import { findSnapshot } from './snapshot';
 import { SECTOR } from './zeroruns';
 
 const MAX_SPARSE = 16 * 1024 * 1024;
@@ -108,7 +109,7 @@ interface Request {
   format: string | undefined;
   imageOpts: boolean;
   sourceCache: string;
-  snapshot: string | undefined;
+  snapshot: SnapshotName | undefined;
   targetFormat: string | undefined;
   targetImageOpts: boolean;
   createOptions: string;
@@ -221,19 +222,21 @@ function checkWorkers(text: string): void {
   }
 }
 
-/** The snapshot that -l names, by id or name. */
-function readSnapshot(text: string): string {
+/** The snapshot that -l names: by id or else by name, or by what of the two is given. */
+type SnapshotName = string | { id?: string; name?: string };
+
+function readSnapshot(text: string): SnapshotName {
   if (!text.startsWith('snapshot.')) return text;
-  let name = '';
+  const wanted: { id?: string; name?: string } = {};
   for (const { key, value } of splitOptions(text)) {
     if (key !== 'snapshot.id' && key !== 'snapshot.name') {
       throw new ToolFailure(`Invalid parameter '${key}'`, [
         `${PROGRAM}: Failed in parsing snapshot param '${text}'`,
       ]);
     }
-    name = value ?? 'on';
+    wanted[key === 'snapshot.id' ? 'id' : 'name'] = value ?? 'on';
   }
-  return name;
+  return wanted;
 }
 
 async function run(
@@ -254,7 +257,7 @@ async function run(
     sources.push(source);
     total += await step(`Could not get size of ${name}: `, () => source.length());
   }
-  if (request.snapshot !== undefined) refuseSnapshot(sources);
+  if (request.snapshot !== undefined) await showSnapshot(sources, request.snapshot);
   const backing = await prepareTarget(session, graph, request, sources, targetName, total);
   const target = await openTarget(session, graph, request, targetName, backing);
   try {
@@ -293,17 +296,24 @@ function readCache(mode: string, what: string): CacheMode {
   return mode as CacheMode;
 }
 
-function refuseSnapshot(sources: readonly BlockUser[]): never {
+/** Lets the source show a snapshot instead of its disk. */
+async function showSnapshot(sources: readonly BlockUser[], wanted: SnapshotName): Promise<void> {
   const [source] = sources;
   if (sources.length > 1 || !source) throw new ToolFailure('No support for concatenating multiple snapshot');
   const { driver } = source.node;
-  if (driver !== 'qcow2') {
+  const snapshots = driver === 'qcow2' ? source.snapshots() : null;
+  if (!snapshots) {
     throw new ToolFailure(
       `Failed to load snapshot: Block format '${driver}' used by device '' does not support temporarily loading internal snapshots`,
     );
   }
-  if ((source.info().snapshots?.length ?? 0) > 0) throw new ToolFailure('-l is not available yet');
-  throw new ToolFailure("Failed to load snapshot: Can't find snapshot");
+  const list = snapshots.list();
+  const index =
+    typeof wanted === 'string'
+      ? findSnapshot(list, wanted)
+      : list.findIndex(({ id, name }) => (wanted.id ?? id) === id && (wanted.name ?? name) === name);
+  if (index < 0) throw new ToolFailure("Failed to load snapshot: Can't find snapshot");
+  await step('Failed to load snapshot: ', () => snapshots.show(index));
 }
 
 /** Checks all that can be wrong with the target, and makes it. Answers whether it has a backing file. */

@@ -8,24 +8,13 @@ import { create } from './create';
 import { mainHelp } from './help';
 import { info } from './info';
 import { map } from './map';
+import { snapshot } from './snapshot';
 import { mistakeFailure, PROGRAM, usageFailure, VerbSession, type Verb } from './verb';
 
-const VERBS: readonly Verb[] = [convert, create, info, map];
+const VERBS: readonly Verb[] = [convert, create, info, map, snapshot];
 
 /** Verbs of the real tool that this one does not have yet. */
-const LATER = [
-  'amend',
-  'bench',
-  'bitmap',
-  'check',
-  'commit',
-  'compare',
-  'dd',
-  'measure',
-  'rebase',
-  'resize',
-  'snapshot',
-];
+const LATER = ['amend', 'bench', 'bitmap', 'check', 'commit', 'compare', 'dd', 'measure', 'rebase', 'resize'];
 
 /** The exit code of a process that Ctrl-C ended. */
 const INTERRUPTED = 130;
