@@ -154,6 +154,31 @@ export const enum Qcow2Open {
   /** The option lazy-refcounts was given as on. */
   LAZY_ON = 8,
   PASS_DISCARD_SNAPSHOT = 16,
+  /** To be checked: an image that is corrupt, or has no refcount table, opens too. */
+  CHECK = 256,
+}
+
+/** What a check may repair. */
+export const enum CheckFix {
+  LEAKS = 1,
+  ERRORS = 2,
+}
+
+/** Index of each f64 in the record of a check. */
+export const enum CheckRecord {
+  CORRUPTIONS = 0,
+  LEAKS = 1,
+  ERRORS = 2,
+  CORRUPTIONS_FIXED = 3,
+  LEAKS_FIXED = 4,
+  /** Byte offset. */
+  IMAGE_END = 5,
+  /** Guest clusters. */
+  TOTAL = 6,
+  ALLOCATED = 7,
+  FRAGMENTED = 8,
+  COMPRESSED = 9,
+  COUNT = 10,
 }
 
 /** Bytes of the block of linear memory that records are passed in. */

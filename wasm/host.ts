@@ -23,6 +23,8 @@ export declare function filePunch(file: i32, at: f64, bytes: f64): i32;
 export declare function fileClose(file: i32): void;
 /** Milliseconds since some moment, with a fraction. */
 export declare function clock(): f64;
+/** A check found something; `program` 1: the program's name is to be put in front. See {@link corrupted} for the text. */
+export declare function finding(node: i32, text: usize, units: i32, program: i32): void;
 /** An image turned out to be corrupt. The text is UTF-16, `units` code units; offset and size are -1 if unknown. */
 export declare function corrupted(
   node: i32,

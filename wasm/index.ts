@@ -2,7 +2,7 @@
  * The exported ABI, nothing else. Handles are small integers; offsets and sizes are f64 whole numbers; buffers are
  * addresses in linear memory that the caller keeps alive. See abi.ts for the answers.
  */
-import { Err, RECORD_BYTES, StatusRecord } from './abi';
+import { CheckRecord, Err, RECORD_BYTES, StatusRecord } from './abi';
 import { BlockNode } from './block/node';
 import {
   requestDiscard,
@@ -17,6 +17,7 @@ import { found, foundBytes, foundDepth, foundFile, foundMap, statusAbove, status
 import { addNode, nodeAt, removeNode } from './block/table';
 import { FileNode } from './format/file';
 import { NullNode } from './format/null';
+import { Check } from './format/qcow2/check';
 import { createImage, NewImage } from './format/qcow2/create';
 import { Qcow2Node } from './format/qcow2/image';
 import { describeImage } from './format/qcow2/info';
@@ -116,6 +117,48 @@ export function qcow2Info(handle: i32): i32 {
   const node = enter(handle);
   if (!node || !(node instanceof Qcow2Node)) return -Err.EINVAL;
   describeImage(node as Qcow2Node, recordBlock);
+  return 0;
+}
+
+/** Begins a check of a qcow2 image. `fix` are CheckFix bits. */
+export function checkStart(handle: i32, fix: i32): i32 {
+  const node = enter(handle);
+  if (!node || !(node instanceof Qcow2Node)) return -Err.ENOTSUP;
+  const image = node as Qcow2Node;
+  if (image.check || fix & ~3) return -Err.EINVAL;
+  if (fix && image.readOnly) return -Err.EACCES;
+  if (image.noIo || image.unusable || image.showsSnapshot) return -Err.ENOMEDIUM;
+  image.check = new Check(image, fix);
+  return 0;
+}
+
+/** Works on for some milliseconds at most; 1: there is more to do. */
+export function checkStep(handle: i32): i32 {
+  const node = enter(handle);
+  if (!node || !(node instanceof Qcow2Node)) return -Err.EINVAL;
+  const check = (node as Qcow2Node).check;
+  return check ? check.step() : -Err.EINVAL;
+}
+
+/** Ends a check, complete or not, and fills the record (CheckRecord) with what it counted so far. */
+export function checkEnd(handle: i32): i32 {
+  const node = enter(handle);
+  if (!node || !(node instanceof Qcow2Node)) return -Err.EINVAL;
+  const image = node as Qcow2Node;
+  const check = image.check;
+  if (!check) return -Err.EINVAL;
+  image.check = null;
+  store<f64>(recordBlock + CheckRecord.CORRUPTIONS * 8, <f64>check.corruptions);
+  store<f64>(recordBlock + CheckRecord.LEAKS * 8, <f64>check.leaks);
+  store<f64>(recordBlock + CheckRecord.ERRORS * 8, <f64>check.errors);
+  store<f64>(recordBlock + CheckRecord.CORRUPTIONS_FIXED * 8, <f64>check.corruptionsFixed);
+  store<f64>(recordBlock + CheckRecord.LEAKS_FIXED * 8, <f64>check.leaksFixed);
+  store<f64>(recordBlock + CheckRecord.IMAGE_END * 8, <f64>(check.endCluster << image.clusterBits));
+  store<f64>(recordBlock + CheckRecord.TOTAL * 8, <f64>image.clusters());
+  store<f64>(recordBlock + CheckRecord.ALLOCATED * 8, <f64>check.allocated);
+  store<f64>(recordBlock + CheckRecord.FRAGMENTED * 8, <f64>check.fragmented);
+  store<f64>(recordBlock + CheckRecord.COMPRESSED * 8, <f64>check.compressed);
+  check.release();
   return 0;
 }
 

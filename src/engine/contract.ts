@@ -133,6 +133,8 @@ export interface Qcow2OpenOptions {
   lazyRefcounts?: boolean;
   /** Pass guest discards of freed clusters on to the file. Default: false. */
   passDiscard?: boolean;
+  /** To be checked: an image that is corrupt or has no refcount table opens too, and a dirty one is left as it is. */
+  check?: boolean;
   /** Discard clusters in the file that a snapshot gives back. Default: false. */
   passDiscardSnapshot?: boolean;
 }
@@ -148,6 +150,35 @@ export interface Qcow2CreateOptions {
   backingFile: string | null;
   backingFormat: string | null;
 }
+
+/** What a check may repair: clusters that nobody uses, and all else that can be repaired. */
+export interface CheckRepair {
+  leaks: boolean;
+  errors: boolean;
+}
+
+/** What a check counted (`qcow2.md` section 13). */
+export interface CheckResult {
+  corruptions: number;
+  leaks: number;
+  /** What could not be checked. */
+  checkErrors: number;
+  corruptionsFixed: number;
+  leaksFixed: number;
+  /** Bytes: where the last cluster of the file that is in use ends. */
+  imageEnd: number;
+  /** Clusters of the disk; the next three are about those that the active tables allocate. */
+  totalClusters: number;
+  allocatedClusters: number;
+  fragmentedClusters: number;
+  compressedClusters: number;
+}
+
+/**
+ * A line about something that a check found, without a line feed.
+ * @param program the name of the program is to be put in front
+ */
+export type CheckFinding = (text: string, program: boolean) => void;
 
 /** What is recorded of an internal snapshot that is being taken. Seconds and nanoseconds are whole numbers. */
 export interface NewSnapshot {
@@ -201,6 +232,17 @@ export interface Engine {
   openRaw(child: NodeHandle, options: { offset?: number; size?: number; readOnly: boolean }): NodeHandle;
   openQcow2(child: NodeHandle, options: Qcow2OpenOptions): NodeHandle;
   qcow2Info(node: NodeHandle): Qcow2Info;
+  /**
+   * Begins a check of a qcow2 image; ENOTSUP for other nodes. Nothing else may be asked of the node before the check's
+   * end. Repairing needs a writable node.
+   */
+  checkStart(node: NodeHandle, repair: CheckRepair): void;
+  /** Works on for a few milliseconds; false: the check is complete. It throws where the check cannot go on. */
+  checkStep(node: NodeHandle): boolean;
+  /** Ends the check at any time, and answers what it counted so far. */
+  checkEnd(node: NodeHandle): CheckResult;
+  /** Called for each line about a finding, at once; it must not call back into the engine. */
+  onFinding: CheckFinding | null;
   /** The internal snapshots of a qcow2 node, oldest first. */
   snapshots(node: NodeHandle): Snapshot[];
   /** Takes an internal snapshot; its id is one more than the largest one. EINVAL: a reference count would be too large. */

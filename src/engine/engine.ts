@@ -1,10 +1,22 @@
 /** {@link Engine} over an instance of build/engine.wasm: buffers, records and errors cross the border here. */
-import { Qcow2Flag, Qcow2Open, Qcow2Record, SnapshotRecord, StatsRecord, StatusRecord } from '../../wasm/abi';
+import {
+  CheckFix,
+  CheckRecord,
+  Qcow2Flag,
+  Qcow2Open,
+  Qcow2Record,
+  SnapshotRecord,
+  StatsRecord,
+  StatusRecord,
+} from '../../wasm/abi';
 import { Errno, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { BlockError, Prealloc } from './contract';
 import type {
   BlockStatus,
+  CheckFinding,
+  CheckRepair,
+  CheckResult,
   Engine,
   EngineEvent,
   IoBuffer,
@@ -38,6 +50,7 @@ export function createEngine(module: WebAssembly.Module): Engine {
 
 class WasmEngine implements Engine {
   onEvent: ((event: EngineEvent) => void) | null = null;
+  onFinding: CheckFinding | null = null;
   readonly #host = new Host();
   readonly #wasm: EngineExports;
   readonly #record: number;
@@ -58,6 +71,7 @@ class WasmEngine implements Engine {
     const memory = () => this.#wasm.memory;
     this.#host.memory = this.#wasm.memory;
     this.#record = this.#wasm.record();
+    this.#host.onFinding = (text, program) => this.onFinding?.(text, program);
     this.#host.onCorruption = (node, message, offset, size, fatal) =>
       this.onEvent?.({ kind: 'image-corrupted', node: node as NodeHandle, message, offset, size, fatal });
   }
@@ -146,6 +160,7 @@ class WasmEngine implements Engine {
     if (options.passDiscard) flags |= Qcow2Open.PASS_DISCARD;
     if (options.passDiscardSnapshot) flags |= Qcow2Open.PASS_DISCARD_SNAPSHOT;
     if (options.lazyRefcounts) flags |= Qcow2Open.LAZY_ON;
+    if (options.check) flags |= Qcow2Open.CHECK;
     const { l2CacheSize = -1, refcountCacheSize = -1, l2CacheEntrySize = -1 } = options;
     return this.#opened(() =>
       this.#wasm.openQcow2(child, flags, l2CacheSize, refcountCacheSize, l2CacheEntrySize),
@@ -180,6 +195,36 @@ class WasmEngine implements Engine {
       snapshots: int(Qcow2Record.SNAPSHOTS),
       l1Entries: int(Qcow2Record.L1_ENTRIES),
       cacheBytes: view.getFloat64(Qcow2Record.CACHE_BYTES, true),
+    };
+  }
+
+  checkStart(node: NodeHandle, repair: CheckRepair): void {
+    const fix = (repair.leaks ? CheckFix.LEAKS : 0) | (repair.errors ? CheckFix.ERRORS : 0);
+    this.#call(() => this.#wasm.checkStart(node, fix));
+  }
+
+  checkStep(node: NodeHandle): boolean {
+    const more = this.#call(() => this.#wasm.checkStep(node)) > 0;
+    // Each line that was told left a string behind.
+    this.#run(() => (this.#wasm.collect(), 0));
+    return more;
+  }
+
+  checkEnd(node: NodeHandle): CheckResult {
+    this.#call(() => this.#wasm.checkEnd(node));
+    const counters = new Float64Array(this.#wasm.memory.buffer, this.#record, CheckRecord.COUNT);
+    const get = (index: CheckRecord) => counters[index] ?? 0;
+    return {
+      corruptions: get(CheckRecord.CORRUPTIONS),
+      leaks: get(CheckRecord.LEAKS),
+      checkErrors: get(CheckRecord.ERRORS),
+      corruptionsFixed: get(CheckRecord.CORRUPTIONS_FIXED),
+      leaksFixed: get(CheckRecord.LEAKS_FIXED),
+      imageEnd: get(CheckRecord.IMAGE_END),
+      totalClusters: get(CheckRecord.TOTAL),
+      allocatedClusters: get(CheckRecord.ALLOCATED),
+      fragmentedClusters: get(CheckRecord.FRAGMENTED),
+      compressedClusters: get(CheckRecord.COMPRESSED),
     };
   }
 

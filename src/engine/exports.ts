@@ -18,6 +18,9 @@ export interface EngineExports {
     l2CacheEntrySize: number,
   ): number;
   qcow2Info(node: number): number;
+  checkStart(node: number, fix: number): number;
+  checkStep(node: number): number;
+  checkEnd(node: number): number;
   snapshotInfo(node: number, index: number): number;
   snapshotCreate(
     node: number,

@@ -17,6 +17,7 @@ export class Host {
   /** Set as soon as the instance exists. */
   memory!: WebAssembly.Memory;
   onCorruption: CorruptionReport | null = null;
+  onFinding: ((message: string, program: boolean) => void) | null = null;
   /** What {@link view} answered last. */
   #view = new Uint8Array(0);
 
@@ -97,6 +98,14 @@ export class Host {
         this.#files[id] = null;
       },
       clock: () => performance.now(),
+      finding: (_node, text, units, program) => {
+        const message = readUtf16(this.memory, text, units);
+        try {
+          this.onFinding?.(message, program !== 0);
+        } catch {
+          // As below.
+        }
+      },
       corrupted: (node, text, units, offset, size, fatal) => {
         const message = readUtf16(this.memory, text, units);
         try {

@@ -5,7 +5,17 @@
  * a {@link BlockGraph}; requests on an open node are synchronous. Failures of operations are {@link GraphError}s,
  * failures of requests are the engine's `BlockError`s.
  */
-import type { BlockStatus, Engine, IoBuffer, NodeHandle, NodeStats, Prealloc } from '../engine/contract';
+import type {
+  BlockStatus,
+  CheckFinding,
+  CheckRepair,
+  CheckResult,
+  Engine,
+  IoBuffer,
+  NodeHandle,
+  NodeStats,
+  Prealloc,
+} from '../engine/contract';
 import type { FileStore } from '../files/contract';
 import type { ImageLocks } from '../files/locks';
 import type {
@@ -73,6 +83,8 @@ export interface OpenImageRequest {
   noBacking?: boolean;
   /** Only what is needed for information is read; no data will be. Default: false. */
   noIo?: boolean;
+  /** To be checked: what a check may repair does not forbid opening. Default: false. */
+  check?: boolean;
   /** `-U`: no image locks are in the way. Needs `readOnly`. Default: false. */
   forceShare?: boolean;
   /** Default: writeback. */
@@ -171,6 +183,11 @@ export interface BlockUser {
   blockStatus(offset: number, bytes: number): BlockStatus;
   /** The chain down to `base` (excluded; null: all of it). */
   blockStatusAbove(base: NodeView | null, offset: number, bytes: number): BlockStatus;
+  /**
+   * Begins a check of the image; `report` gets each finding at once. Throws ENOTSUP if the format has no checks. Nothing
+   * else may be asked of the node before its end.
+   */
+  check(repair: CheckRepair, report: CheckFinding): ImageCheck;
   stats(): NodeStats;
   /** The node with this handle (`file` of a block status); null if it is not in this graph. */
   nodeOf(handle: NodeHandle): NodeView | null;
@@ -180,6 +197,14 @@ export interface BlockUser {
   snapshots(): ImageSnapshots | null;
   /** Flushes, and closes what nobody else holds. The first failure of a flush is thrown when all is closed. */
   close(): Promise<void>;
+}
+
+/** A check under way. */
+export interface ImageCheck {
+  /** Works on for a few milliseconds; false: it is complete. It throws where the check cannot go on. */
+  step(): boolean;
+  /** Ends the check at any time, and answers what it counted so far. */
+  end(): CheckResult;
 }
 
 /** An option of image creation, as `-o help` lists it. */

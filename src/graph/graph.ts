@@ -48,6 +48,7 @@ export class BlockGraph implements BlockGraphApi, UserHost {
 
   constructor(environment: GraphEnvironment) {
     environment.engine.onEvent ??= (event) => environment.notice?.(corruptionNotice(event));
+    environment.engine.onFinding ??= (text) => environment.notice?.(text);
     this.opener = new Opener(environment);
     this.creator = new Creator(this);
   }
@@ -185,6 +186,7 @@ export class BlockGraph implements BlockGraphApi, UserHost {
         defaults,
         noBacking: request.noBacking ?? false,
         noIo,
+        check: request.check ?? false,
       });
       const reads = noIo ? 0 : Permission.CONSISTENT_READ;
       const writes = readOnly ? 0 : Permission.WRITE | Permission.RESIZE;

@@ -82,6 +82,8 @@ export class BlockNode implements NodeView, LinkParent {
   filename = '';
   /** The format was guessed to be raw: writes must not make block 0 look like another format. */
   guardProbe = false;
+  /** Opened to be checked. */
+  forCheck = false;
   /** Completely open: before, and while it closes, nobody is shown the node. */
   ready = false;
   private opened: NodeHandle | null = null;

@@ -40,6 +40,8 @@ export interface OpenRequest {
   protocol?: boolean;
   noBacking?: boolean;
   noIo?: boolean;
+  /** The node, if it is a format, is to be checked. */
+  check?: boolean;
   implicit?: Implicit | null;
 }
 
@@ -63,6 +65,7 @@ export class Opener {
       protocol: request.protocol ?? false,
       noBacking: request.noBacking ?? false,
       noIo: request.noIo ?? false,
+      check: request.check ?? false,
       implicit: inside ? { ...implicit, reason: 'json' } : implicit,
     };
     takeNoBacking(state, this.environment);
@@ -146,6 +149,7 @@ export class Opener {
     }
     if (state.implicit && driver.protocol) this.gate(state.implicit, filename, driver.name);
     const node = new BlockNode(this.environment.engine, driver, given, common, state.noIo);
+    node.forCheck = state.check;
     this.table.name(node, name);
     try {
       node.handle = await driver.open(this.context(state, node, filename));
@@ -319,6 +323,7 @@ interface Opening {
   protocol: boolean;
   noBacking: boolean;
   noIo: boolean;
+  check: boolean;
   implicit: Implicit | null;
   /** The `file` child of a format, which is open before the format itself is known. */
   file?: BlockNode | null;

@@ -3,6 +3,8 @@ import {
   BlockError,
   RequestFlag,
   type BlockStatus,
+  type CheckFinding,
+  type CheckRepair,
   type IoBuffer,
   type NodeHandle,
   type NodeStats,
@@ -10,7 +12,7 @@ import {
 } from '../engine/contract';
 import { Errno, strerror } from '../files/contract';
 import { Permission } from '../files/locks';
-import type { BlockGraphInfo, BlockNodeInfo, BlockUser, ImageSnapshots, NodeView } from './api';
+import type { BlockGraphInfo, BlockNodeInfo, BlockUser, ImageCheck, ImageSnapshots, NodeView } from './api';
 import { toGraphError } from './errors';
 import { graphInfo, nodeInfo } from './info';
 import { Role, type BlockNode, type Link, type LinkParent } from './node';
@@ -195,6 +197,25 @@ export class NodeUser implements BlockUser, LinkParent {
 
   blockStatusAbove(base: NodeView | null, offset: number, bytes: number): BlockStatus {
     return this.node.engine.blockStatusAbove(this.handle, base?.handle ?? null, offset, bytes);
+  }
+
+  check(repair: CheckRepair, report: CheckFinding): ImageCheck {
+    if (repair.leaks || repair.errors) this.need(Permission.WRITE);
+    const { engine } = this.node;
+    const handle = this.handle;
+    engine.checkStart(handle, repair);
+    return {
+      step: () => {
+        const before = engine.onFinding;
+        engine.onFinding = report;
+        try {
+          return engine.checkStep(handle);
+        } finally {
+          engine.onFinding = before;
+        }
+      },
+      end: () => engine.checkEnd(handle),
+    };
   }
 
   stats(): NodeStats {

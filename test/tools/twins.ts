@@ -230,6 +230,10 @@ function texts91(text: string): string {
     )
     .replace(/^qemu-img: Invalid number of coroutines specified\. Must be between 1 and 16\.$/gm, COROUTINES)
     .replace(
+      /^qemu-img: --repair \(-r\) expects 'leaks' or 'all' not '(.*)'$/gm,
+      "qemu-img: Unknown option value for -r (expecting 'leaks' or 'all'): $1",
+    )
+    .replace(
       /^qemu-img: --output expects 'human' or 'json' not '.*'$/gm,
       'qemu-img: --output must be used with human or json as argument.',
     );

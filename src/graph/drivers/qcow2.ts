@@ -110,6 +110,7 @@ function takeOpenOptions(context: OpenContext, file: BlockNode): Qcow2OpenOption
   return {
     readOnly: node.readOnly,
     noIo: node.noIo,
+    check: node.forCheck,
     passDiscard: passDiscard && passesDiscards(file),
     passDiscardSnapshot: passDiscardSnapshot && passesDiscards(file),
     noUnref,

@@ -3,6 +3,7 @@ import type { Tool } from '../context';
 import { ToolExit, ToolFailure, toFailure } from '../failure';
 import { Getopt } from '../getopt';
 import { versionText } from '../version';
+import { check } from './check';
 import { convert } from './convert';
 import { create } from './create';
 import { mainHelp } from './help';
@@ -11,10 +12,10 @@ import { map } from './map';
 import { snapshot } from './snapshot';
 import { mistakeFailure, PROGRAM, usageFailure, VerbSession, type Verb } from './verb';
 
-const VERBS: readonly Verb[] = [convert, create, info, map, snapshot];
+const VERBS: readonly Verb[] = [check, convert, create, info, map, snapshot];
 
 /** Verbs of the real tool that this one does not have yet. */
-const LATER = ['amend', 'bench', 'bitmap', 'check', 'commit', 'compare', 'dd', 'measure', 'rebase', 'resize'];
+const LATER = ['amend', 'bench', 'bitmap', 'commit', 'compare', 'dd', 'measure', 'rebase', 'resize'];
 
 /** The exit code of a process that Ctrl-C ended. */
 const INTERRUPTED = 130;

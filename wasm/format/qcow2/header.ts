@@ -173,7 +173,7 @@ function buildHeader(image: Qcow2Node, out: usize): i32 {
   putBe64(out + Field.L1_OFFSET, image.l1Offset);
   putBe64(out + Field.REFTABLE_OFFSET, image.reftableOffset);
   putBe32(out + Field.REFTABLE_CLUSTERS, <u32>(((<i64>image.reftableEntries) << 3) >> image.clusterBits));
-  putBe32(out + Field.SNAPSHOTS, image.snapshots);
+  putBe32(out + Field.SNAPSHOTS, image.unreadSnapshots ? image.unreadSnapshots : <u32>image.snapshots);
   putBe64(out + Field.SNAPSHOTS_OFFSET, image.snapshotsOffset);
   let at = V2_HEADER;
   if (image.version >= 3) {

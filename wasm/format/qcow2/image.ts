@@ -6,6 +6,7 @@ import { isZero } from '../../block/status';
 import { be64 } from '../../util/endian';
 import { TableCache, WriteGuard } from '../../util/cache';
 import { Scratch } from '../../util/memory';
+import { Check } from './check';
 import { writeCompressedClusters } from './compress';
 import { readCompressedCluster } from './compressed';
 import { checkMetadataWrite } from './overlap';
@@ -42,6 +43,8 @@ export class Qcow2Node extends MappedNode {
   cryptMethod: u32 = 0;
   compressionType: i32 = 0;
   noIo: bool = false;
+  /** Opened to be checked: what a check may repair does not forbid opening. */
+  forCheck: bool = false;
   passDiscard: bool = false;
   /** Pass discards on when a snapshot gives clusters back. */
   passDiscardSnapshot: bool = false;
@@ -65,6 +68,8 @@ export class Qcow2Node extends MappedNode {
   snapshots: i32 = 0;
   snapshotsOffset: i64 = 0;
   snapshotsBytes: i64 = 0;
+  /** Snapshots of an image that was opened to be checked, while their table was not read. */
+  unreadSnapshots: u32 = 0;
   /** For each snapshot: L1 offset (i64), L1 bytes (i64). */
   snapshotTables: usize = 0;
   /** The snapshot table as on disk; 0: not loaded. And an entry of it that was found: its index and its offset. */
@@ -93,6 +98,9 @@ export class Qcow2Node extends MappedNode {
 
   /** -1: not known yet; see preallocation.ts. */
   preallocated: i32 = -1;
+
+  /** The check that is under way. */
+  check: Check | null = null;
 
   /** The last decompressed cluster, and the L2 entry it came from. */
   plain: usize = 0;
@@ -171,7 +179,7 @@ export class Qcow2Node extends MappedNode {
   /** What forbids any I/O; 0: nothing. */
   @inline
   ready(): i32 {
-    return this.unusable || this.noIo ? -Err.ENOMEDIUM : 0;
+    return this.unusable || this.noIo || this.forCheck ? -Err.ENOMEDIUM : 0;
   }
 
   doRead(offset: i64, bytes: i32, to: usize): i32 {

@@ -50,6 +50,7 @@ export const KNOWN_INCOMPATIBLE: u64 = 31;
 export const LAZY_REFCOUNTS: u64 = 1;
 
 /** Autoclear feature bits. */
+export const BITMAPS: u64 = 1;
 export const RAW_EXTERNAL: u64 = 2;
 
 /** L1 and L2 entries: the reference count of what it points to is exactly 1. */

@@ -17,15 +17,15 @@ export function enterWritable(image: Qcow2Node): i32 {
   }
   if (image.file.readOnly) return fail(Err.EACCES, 'Block node is read-only');
   image.readOnly = false;
-  let r = 0;
-  if (image.autoclear) {
+  // While the bitmaps still count: their clusters are not leaked.
+  let r = image.incompatible & DIRTY ? repairRefcounts(image) : 0;
+  if (r === 0 && image.autoclear) {
     // Nothing here keeps bitmaps up to date while it writes: whoever reads them later must not trust them.
     const kept = image.autoclear;
     image.autoclear = 0;
     r = updateHeader(image);
     if (r < 0) image.autoclear = kept;
   }
-  if (r === 0 && image.incompatible & DIRTY) r = repairRefcounts(image);
   if (r < 0) image.readOnly = true;
   return r;
 }
@@ -52,6 +52,9 @@ export function closeImage(image: Qcow2Node): i32 {
 
 /** Frees the memory of an image. */
 export function releaseImage(image: Qcow2Node): void {
+  const check = image.check;
+  if (check) check.release();
+  image.check = null;
   if (image.l1) heap.free(image.l1);
   if (image.reftable) heap.free(image.reftable);
   if (image.snapshotTables) heap.free(image.snapshotTables);

@@ -56,6 +56,7 @@ export function openImage(
   image.readOnly = (flags & Qcow2Open.READ_ONLY) !== 0;
   image.noIo = (flags & Qcow2Open.NO_IO) !== 0;
   image.passDiscard = (flags & Qcow2Open.PASS_DISCARD) !== 0;
+  image.forCheck = (flags & Qcow2Open.CHECK) !== 0;
   image.passDiscardSnapshot = (flags & Qcow2Open.PASS_DISCARD_SNAPSHOT) !== 0;
   let r = readHeader(image);
   if (r < 0) return r;
@@ -72,8 +73,10 @@ export function openImage(
   r = refuseLaterFeatures(image);
   if (r === 0) r = makeCaches(image, l2CacheSize, refcountCacheSize, l2CacheEntrySize);
   if (r === 0) r = readTables(image);
-  if (r === 0) r = readSnapshotTable(image);
+  // A check reads the table itself, and tells what is wrong with it.
+  if (r === 0 && !image.forCheck) r = readSnapshotTable(image);
   if (r < 0) return r;
+  if (image.forCheck) return !image.readOnly && image.file.readOnly ? -Err.EACCES : 0;
   if (image.readOnly) return 0;
   image.readOnly = true;
   return enterWritable(image);
@@ -134,7 +137,7 @@ function readRest(image: Qcow2Node): i32 {
   if (r < 0) return r;
   r = checkCompression(image, headerLength);
   if (r < 0) return r;
-  if (image.incompatible & CORRUPT && !image.readOnly && !image.noIo) {
+  if (image.incompatible & CORRUPT && !image.readOnly && !image.noIo && !image.forCheck) {
     return fail(Err.EACCES, 'qcow2: Image is corrupt; cannot be opened read/write');
   }
   if (image.incompatible & EXTENDED_L2) {
@@ -193,7 +196,8 @@ function checkTables(image: Qcow2Node): i32 {
   const h = image.header;
   const cluster: u64 = image.clusterSize;
   const reftableClusters = be32(h + Field.REFTABLE_CLUSTERS);
-  if (!reftableClusters) return fail(Err.EINVAL, 'Image does not contain a reference count table');
+  if (!reftableClusters && !image.forCheck)
+    return fail(Err.EINVAL, 'Image does not contain a reference count table');
   const reftable = be64(h + Field.REFTABLE_OFFSET);
   let r = checkTable(
     reftable,
@@ -209,9 +213,11 @@ function checkTables(image: Qcow2Node): i32 {
 
   const snapshots = be32(h + Field.SNAPSHOTS);
   image.snapshotsOffset = be64(h + Field.SNAPSHOTS_OFFSET);
-  r = checkTable(image.snapshotsOffset, snapshots, 40, <u64>MAX_SNAPSHOTS * 40, cluster, 'Snapshot table');
+  if (image.forCheck) image.unreadSnapshots = snapshots;
+  else
+    r = checkTable(image.snapshotsOffset, snapshots, 40, <u64>MAX_SNAPSHOTS * 40, cluster, 'Snapshot table');
   if (r < 0) return r;
-  image.snapshots = <i32>snapshots;
+  image.snapshots = image.forCheck ? 0 : <i32>snapshots;
 
   const l1Size = be32(h + Field.L1_SIZE);
   const l1 = be64(h + Field.L1_OFFSET);
@@ -236,6 +242,7 @@ function refuseLaterFeatures(image: Qcow2Node): i32 {
   let what = '';
   if (image.cryptMethod) what = 'encrypted images';
   else if (image.incompatible & EXTERNAL_DATA) what = 'external data files';
+  else if (image.forCheck) return 0;
   else if (image.incompatible & EXTENDED_L2) what = 'extended L2 entries';
   else if (image.compressionType) what = 'images compressed with zstd';
   if (!what.length) return 0;
