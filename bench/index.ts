@@ -6,6 +6,7 @@ import { startBrowser } from '../test/browser/browser';
 import { opfsLines } from './browser/opfs';
 import { pageStartLine } from './browser/page-start';
 import { type Images, makeImages } from './images';
+import { checkLines } from './node/check';
 import { convertLines } from './node/convert';
 import { inflateLines } from './node/inflate';
 import { nodeReadLines } from './node/reads';
@@ -31,6 +32,7 @@ try {
     ...(await inflateLines()),
     ...(await nodeReadLines(images)),
     ...(await convertLines()),
+    ...(await checkLines()),
   );
   console.log(`${machine(version)}\n\n${table(lines)}`);
 } finally {
