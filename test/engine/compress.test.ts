@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Status } from '../../src/engine/contract';
-import type { NodeHandle } from '../../src/engine/contract';
+import type { NewSnapshot, NodeHandle } from '../../src/engine/contract';
 import type { BlockFile } from '../../src/files/contract';
 import { Errno, FileError } from '../../src/files/contract';
 import { contentOf, load, must, newEngine, openQcow2, random, run, save, scratchDirectory } from './support';
@@ -185,6 +185,85 @@ describe('places', () => {
     content.fill(2, 65536, 131072).fill(3, 131072, 196608);
     expectContent(file, path, content);
   });
+});
+
+describe('with snapshots', () => {
+  const taken = (name: string): NewSnapshot => ({
+    name,
+    dateSec: 1,
+    dateNsec: 0,
+    vmClockSec: 0,
+    vmClockNsec: 0,
+    icount: null,
+  });
+
+  test('the rest of a cluster that a snapshot gave back is left alone', async () => {
+    const engine = newEngine();
+    const { path, file } = await create('cluster_size=64k', 1 << 20);
+    const image = openQcow2(engine, file, { readOnly: false });
+    const buffer = engine.alloc(65536);
+    engine.createSnapshot(image.node, taken('empty'));
+    buffer.view().fill(1);
+    engine.writeCompressed(image.node, 0, 65536, buffer);
+    engine.revertSnapshot(image.node, 0);
+    buffer.view().fill(2);
+    for (let i = 1; i < 6; i++) engine.write(image.node, i << 16, 65536, buffer);
+    buffer.view().fill(3);
+    engine.writeCompressed(image.node, 8 << 16, 65536, buffer);
+    image.close();
+    const content = new Uint8Array(1 << 20);
+    content.fill(2, 65536, 6 << 16).fill(3, 8 << 16, 9 << 16);
+    expectContent(file, path, content);
+  });
+
+  test.each(['cluster_size=512', 'cluster_size=4k,refcount_bits=4', 'cluster_size=64k'])(
+    'compressed, taken, deleted and applied in any order, %s',
+    async (options) => {
+      const engine = newEngine();
+      const { path, file } = await create(options, 1 << 20);
+      const image = openQcow2(engine, file, { readOnly: false });
+      const { clusterSize } = engine.qcow2Info(image.node);
+      const buffer = engine.alloc(clusterSize);
+      const pick = random(clusterSize);
+      let content = new Uint8Array(1 << 20);
+      const kept: Uint8Array[] = [];
+      for (let i = 0; i < 200; i++) {
+        const kind = pick(20);
+        const start = clusterSize * pick(Math.min(64, content.length / clusterSize));
+        fill(buffer.view(), 1 + pick(60), i);
+        const { flags } = engine.blockStatus(image.node, start, clusterSize);
+        if (kind < 10 && !(flags & Status.DATA)) {
+          engine.writeCompressed(image.node, start, clusterSize, buffer);
+          content.set(buffer.view(), start);
+        } else if (kind < 13) {
+          engine.write(image.node, start, clusterSize, buffer);
+          content.set(buffer.view(), start);
+        } else if (kind < 16) {
+          engine.discard(image.node, start, clusterSize);
+          content.fill(0, start, start + clusterSize);
+        } else if (kind === 16 && kept.length < 4) {
+          // A count that cannot grow any more forbids it.
+          if (errnoOf(() => engine.createSnapshot(image.node, taken(`s${i}`))) === 0)
+            kept.push(content.slice());
+        } else if (kind === 17 && kept.length > 0) {
+          const index = pick(kept.length);
+          engine.deleteSnapshot(image.node, index);
+          kept.splice(index, 1);
+        } else if (kind === 18 && kept.length > 0) {
+          const index = pick(kept.length);
+          if (errnoOf(() => engine.revertSnapshot(image.node, index)) === 0)
+            content = (kept[index] ?? content).slice();
+        }
+        if (i % 20 === 0) {
+          expect(Buffer.compare(contentOf(engine, image.node), content)).toBe(0);
+          engine.flush(image.node);
+          expectContent(file, path, content);
+        }
+      }
+      image.close();
+      expectContent(file, path, content);
+    },
+  );
 });
 
 describe('refused', () => {

@@ -80,11 +80,12 @@ describe.each(['512', '4k', '64k'])('cluster size %s', (cluster) => {
           const requests = [
             () => engine.read(image, offset, n, buffer),
             () => engine.write(image, offset, n, buffer),
+            () => engine.writeCompressed(image, offset & -size, Math.min(size, buffer.bytes), buffer),
             () => engine.writeZeroes(image, offset, n, pick(2) * 2),
             () => engine.discard(image, offset, n),
             () => expect(engine.blockStatus(image, offset, n).bytes).toBeGreaterThan(0),
           ];
-          attempt(requests[pick(5)]!);
+          attempt(requests[pick(6)]!);
         }
         attempt(() => engine.truncate(image, pick(2) ? length + pick(100) * 65536 : pick(2000) * 512));
         attempt(() => engine.close(image));

@@ -61,6 +61,7 @@ function storeCount(check: Check, cluster: i64, value: u64): i32 {
   putRefcount(block, index, order, value);
   image.refs.touch(offset, (index << order) >> 3, (((index + 1) << order) + 7) >> 3);
   image.freeIndex = 0;
+  image.freeByte = 0;
   return 0;
 }
 

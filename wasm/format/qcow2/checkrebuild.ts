@@ -183,6 +183,7 @@ function takeOver(image: Qcow2Node, table: usize, bytes: i32, offset: i64): void
   while (used && !load<u64>(table + ((<usize>(used - 1)) << 3))) used--;
   image.reftableUsed = used;
   image.freeIndex = 0;
+  image.freeByte = 0;
   if (image.metadataFilter) heap.free(image.metadataFilter);
   image.metadataFilter = 0;
 }

@@ -489,6 +489,7 @@ export class TableSwitch {
     if (image.metadataFilter) heap.free(image.metadataFilter);
     image.metadataFilter = 0;
     image.freeIndex = 0;
+    image.freeByte = 0;
     image.nextHost = -1;
     image.preallocated = -1;
     image.plainEntry = 0;
