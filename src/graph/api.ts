@@ -255,8 +255,11 @@ export interface BlockGraphApi {
   /** `query-blockstats` with query-nodes. */
   blockStats(): BlockStats[];
   debugGraph(): DebugGraph;
-  /** The work of `blockdev-create`; `options` passed the schema. */
-  create(options: QDict): Promise<void>;
+  /**
+   * The work of `blockdev-create`; `options` passed the schema.
+   * @param turn lets others run; called when a new file is open, before anything is done to it
+   */
+  create(options: QDict, turn?: () => Promise<void>): Promise<void>;
   /** `driver` can be created with `blockdev-create` at all; throws what the command answers if not. */
   checkCreatable(driver: string): void;
 

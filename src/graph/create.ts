@@ -44,16 +44,17 @@ export class Creator {
     this.opener = host.opener;
   }
 
-  /** `blockdev-create`; the options passed the schema. */
-  async create(options: QmpObject): Promise<void> {
+  /**
+   * `blockdev-create`; the options passed the schema.
+   * @param turn lets others run; called when a new file is open, before anything is done to it
+   */
+  async create(options: QmpObject, turn?: () => Promise<void>): Promise<void> {
     const driver = textOf(options.driver);
     checkCreatable(driver);
     if (driver === 'file') {
-      await this.createFile({
-        filename: textOf(options.filename),
-        size: Number(options.size),
-        preallocation: textOf(options.preallocation) || 'off',
-      });
+      const size = Number(options.size);
+      const preallocation = textOf(options.preallocation) || 'off';
+      await this.createFile({ filename: textOf(options.filename), size, preallocation }, turn);
       return;
     }
     const node = await this.openTarget(options.file);
@@ -68,7 +69,7 @@ export class Creator {
   }
 
   /** Makes a file, or empties the one of this name, and sets its size. */
-  async createFile({ filename, size, preallocation }: NewFile): Promise<void> {
+  async createFile({ filename, size, preallocation }: NewFile, turn?: () => Promise<void>): Promise<void> {
     const mode = PREALLOC[preallocation] ?? Prealloc.OFF;
     const { files, locks, engine } = this.opener.environment;
     let opened: BlockFile;
@@ -85,6 +86,7 @@ export class Creator {
     try {
       lock = locks.claim(await files.identity(filename));
       await lock.set(Permission.WRITE | Permission.RESIZE, Permission.ALL);
+      await turn?.();
       opened.truncate(0);
       handle = engine.openFile(opened, { readOnly: false });
       if (mode === Prealloc.METADATA)
@@ -105,7 +107,9 @@ export class Creator {
   /** Writes an empty qcow2 image into a node; gives the caller's reference on it back. */
   private async formatQcow2(node: BlockNode, options: QmpObject): Promise<void> {
     let user: NodeUser;
+    let checked: Qcow2CreateOptions;
     try {
+      checked = qcow2Options(options);
       user = await NodeUser.attach(this.host, node, {
         name: '',
         perm: Permission.CONSISTENT_READ | Permission.WRITE | Permission.RESIZE,
@@ -116,7 +120,11 @@ export class Creator {
       await this.opener.unref(node);
     }
     try {
-      this.opener.environment.engine.createQcow2(node.handle, qcow2Options(options));
+      const { environment, table } = this.opener;
+      // QEMU opens the new image as a node to complete it, and once more to see that it is there.
+      table.skip();
+      environment.engine.createQcow2(node.handle, checked);
+      table.skip();
     } catch (error) {
       throw toGraphError(error);
     } finally {
@@ -249,6 +257,8 @@ function noCreation(kind: 'Format' | 'Protocol', driver: Driver): GraphError {
 function creationFailure(error: unknown, filename: string): GraphError {
   const failure = toGraphError(error);
   if (error instanceof GraphError) return failure;
+  // What the engine says is complete.
+  if (error instanceof BlockError && error.message !== strerror(error.errno)) return failure;
   if (error instanceof FileError || error instanceof BlockError) {
     return new GraphError(`Could not resize file: ${failure.desc}`, failure);
   }

@@ -157,8 +157,8 @@ export class BlockGraph implements BlockGraphApi, UserHost {
     return graph;
   }
 
-  create(options: QDict): Promise<void> {
-    return this.exclusive(() => this.creator.create(options));
+  create(options: QDict, turn?: () => Promise<void>): Promise<void> {
+    return this.exclusive(() => this.creator.create(options, turn));
   }
 
   checkCreatable(driver: string): void {

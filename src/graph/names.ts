@@ -30,6 +30,11 @@ export class NodeTable {
     return `#block${this.counter++}${String(random).padStart(2, '0')}`;
   }
 
+  /** Passes over a number: QEMU gives it to a node that it opens for a moment, and that is not made here. */
+  skip(): void {
+    this.counter++;
+  }
+
   remove(node: BlockNode): void {
     const at = this.nodes.indexOf(node);
     if (at < 0) return;

@@ -142,11 +142,12 @@ export class Opener {
     const given = givenOptions(options);
     options.take('driver');
     const name = options.takeText('node-name');
-    const common = takeCommon(options);
     const filename = file ? file.exactFilename : (options.text('filename') ?? '');
-    if (driver.needsFilename && filename === '') {
-      throw new GraphError(`The '${driver.name}' block driver requires a file name`);
-    }
+    const common = takeCommon(options, () => {
+      if (driver.needsFilename && filename === '') {
+        throw new GraphError(`The '${driver.name}' block driver requires a file name`);
+      }
+    });
     if (state.implicit && driver.protocol) this.gate(state.implicit, filename, driver.name);
     const node = new BlockNode(this.environment.engine, driver, given, common, state.noIo);
     node.forCheck = state.check;
@@ -419,7 +420,8 @@ function inheritBacking(below: Options, common: CommonOptions): void {
   below.setDefault('discard', 'unmap');
 }
 
-function takeCommon(options: Options): CommonOptions {
+/** @param checkFilename called between the checks as in QEMU, and may throw */
+function takeCommon(options: Options, checkFilename: () => void): CommonOptions {
   const common: CommonOptions = {
     readOnly: options.takeBoolean('read-only') ?? false,
     autoReadOnly: options.takeBoolean('auto-read-only') ?? false,
@@ -432,6 +434,7 @@ function takeCommon(options: Options): CommonOptions {
   if (common.forceShare && !common.readOnly) {
     throw new GraphError('force-share=on can only be used with read-only images');
   }
+  checkFilename();
   if (common.detectZeroes === 'unmap' && !common.discard) {
     throw new GraphError(
       'setting detect-zeroes to unmap is not allowed without setting discard operation to unmap',

@@ -32,7 +32,7 @@ async function expectSame(options: Partial<Qcow2CreateOptions>): Promise<void> {
   if (all.backingFormat !== null) words.push(`backing_fmt=${all.backingFormat}`);
   const path = scratch.path('theirs.qcow2');
   must('qemu-img', 'create', '-q', '-u', '-f', 'qcow2', '-o', words.join(','), path, String(all.size));
-  const file = await memoryFile(new Uint8Array(5000).fill(1));
+  const file = await memoryFile();
   const node = engine.openFile(keptOpen(file), { readOnly: false });
   engine.createQcow2(node, all);
   engine.close(node);
@@ -127,7 +127,41 @@ describe('create', () => {
     expect(attempt({ clusterSize: 512, size: 2 ** 40 })).toThrow(
       'Could not resize image: Failed to grow the L1 table: File too large',
     );
+    expect(attempt({ backingFile: 'x'.repeat(1024), backingFormat: 'raw' })).toThrow(
+      `Could not assign backing file '${'x'.repeat(1024)}' with format 'raw': Invalid argument`,
+    );
+    expect(attempt({ clusterSize: 512, backingFile: 'x'.repeat(600) })).toThrow(
+      `Could not assign backing file '${'x'.repeat(600)}' with format '(null)': No space left on device`,
+    );
     engine.close(node);
+  });
+
+  test('what the file holds beyond the new image stays', async () => {
+    const file = await memoryFile(new Uint8Array(1 << 20).fill(1));
+    const node = engine.openFile(keptOpen(file), { readOnly: false });
+    engine.createQcow2(node, {
+      size: 10 << 20,
+      version: 3,
+      clusterSize: 65536,
+      refcountBits: 16,
+      lazyRefcounts: false,
+      preallocation: Prealloc.OFF,
+      backingFile: null,
+      backingFormat: null,
+    });
+    engine.close(node);
+    expect(file.size()).toBe(1 << 20);
+    expect(
+      bytesOf(file)
+        .subarray(256 << 10)
+        .every((byte) => byte === 1),
+    ).toBe(true);
+    const image = openQcow2(engine, file, { readOnly: false });
+    expect(contentOf(engine, image.node).every((byte) => byte === 0)).toBe(true);
+    image.close();
+    const path = scratch.path('kept.qcow2');
+    save(file, path);
+    expect(must('qemu-img', 'check', path)).toMatch(/^No errors were found/);
   });
 });
 

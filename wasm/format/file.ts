@@ -13,7 +13,7 @@ import {
   fileTruncate,
   fileWrite,
 } from '../host';
-import { fail } from '../util/errors';
+import { fail, failErrno } from '../util/errors';
 import { ZERO_BYTES, zeros } from '../util/memory';
 
 /**
@@ -108,18 +108,25 @@ export class FileNode extends BlockNode {
   }
 
   doTruncate(size: i64, preallocation: i32): i32 {
+    if (preallocation !== Preallocation.OFF && size < this.bytes) {
+      return fail(Err.ENOTSUP, 'Cannot use preallocation for shrinking files');
+    }
     if (preallocation === Preallocation.METADATA) {
-      return fail(Err.ENOTSUP, "Unsupported preallocation mode 'metadata'");
+      return fail(Err.ENOTSUP, 'Unsupported preallocation mode: metadata');
     }
     if (preallocation !== Preallocation.OFF) {
-      if (size < this.bytes) return fail(Err.ENOTSUP, "Preallocation can't be used for shrinking files");
       // There is no fallocate to ask: only zeros that are written have their place for certain.
       this.unflushed = true;
       const old = this.bytes;
       const r = this.fill(old, size - old);
       if (r < 0) {
         this.resize(old);
-        return r;
+        return failErrno(
+          r,
+          preallocation === Preallocation.FALLOC
+            ? 'Could not preallocate new data'
+            : 'Could not write zeros for preallocation',
+        );
       }
       this.setBytes(size);
       return 0;
@@ -128,10 +135,9 @@ export class FileNode extends BlockNode {
   }
 
   private resize(size: i64): i32 {
-    if (size > MAX_OFFSET) return -Err.EFBIG;
     this.unflushed = true;
-    const r = fileTruncate(this.file, <f64>size);
-    if (r < 0) return r;
+    const r = size > MAX_OFFSET ? -Err.EFBIG : fileTruncate(this.file, <f64>size);
+    if (r < 0) return failErrno(r, 'Could not resize file');
     this.setBytes(size);
     return 0;
   }

@@ -19,7 +19,9 @@ export class NullNode extends BlockNode {
     return 0;
   }
 
-  doWrite(_offset: i64, _bytes: i32, _from: usize): i32 {
+  /** A format that is made in this node writes beyond the end, and the node grows. */
+  doWrite(offset: i64, bytes: i32, _from: usize): i32 {
+    this.length = max<i64>(this.length, offset + bytes);
     return 0;
   }
 

@@ -13,11 +13,12 @@ export const blockCore: Handlers = {
     return {};
   },
 
-  'blockdev-create': (args, { graph, jobs }) => {
+  'blockdev-create': async (args, { graph, jobs }) => {
     graph.checkCreatable(args.options.driver);
-    jobs
-      .create(args['job-id'], createJob(graph, args.options), { autoFinalize: true, autoDismiss: false })
-      .start();
+    const driver = createJob(graph, args.options);
+    const job = jobs.create(args['job-id'], driver, { autoFinalize: true, autoDismiss: false });
+    job.start();
+    await job.begun;
     return {};
   },
 

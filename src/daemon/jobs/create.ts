@@ -7,10 +7,12 @@ import type { JobDriver } from './job';
 export function createJob(graph: BlockGraph, options: BlockdevCreateOptions): JobDriver {
   return {
     type: 'create',
+    // QEMU opens a new file before it answers; it opens nodes, and makes images in them, afterwards.
+    eager: options.driver === 'file',
     run: async (control) => {
       control.setProgress(0, 1);
       try {
-        await graph.create(options);
+        await graph.create(options, () => control.turn());
       } finally {
         control.setProgress(1, 1);
       }

@@ -19,11 +19,15 @@ export interface JobControl {
    * Throws {@link JobCancelled} when the job is to end.
    */
   pausePoint(): Promise<void>;
+  /** Lets others run; the job is neither paused nor ended here. */
+  turn(): Promise<void>;
 }
 
 /** What makes a type of job. */
 export interface JobDriver {
   readonly type: JobType;
+  /** The work begins at once, not at a pause point: what fails early is told before the command is answered. */
+  readonly eager?: boolean;
   /** The work. A failure is thrown: its message becomes the error of the job. */
   run(control: JobControl): Promise<void>;
   /** May still fail the job, when all jobs of the transaction have done their work. */
@@ -68,6 +72,9 @@ export class Job implements JobControl {
   private cancelRequested = false;
   private failure: string | null = null;
   private wake: (() => void) | null = null;
+  private markBegun: () => void = () => undefined;
+  /** Resolves when the work lets others run for the first time, or has ended: the command may be answered. */
+  readonly begun = new Promise<void>((resolve) => (this.markBegun = resolve));
   /** Resolves when the work has ended, in whichever way, and the ends that need no user are made. */
   private finished: Promise<void> = Promise.resolve();
 
@@ -131,7 +138,7 @@ export class Job implements JobControl {
 
   private async work(): Promise<void> {
     try {
-      await this.pausePoint();
+      if (!this.driver.eager) await this.pausePoint();
       await this.driver.run(this);
     } catch (error) {
       if (!(error instanceof JobCancelled)) this.fail(error instanceof Error ? error.message : String(error));
@@ -143,6 +150,7 @@ export class Job implements JobControl {
     } else {
       await this.transaction.abort(this);
     }
+    this.markBegun();
   }
 
   /** Keeps the first failure. */
@@ -155,8 +163,13 @@ export class Job implements JobControl {
     this.total = total;
   }
 
+  turn(): Promise<void> {
+    this.markBegun();
+    return this.surroundings.turn();
+  }
+
   async pausePoint(): Promise<void> {
-    await this.surroundings.turn();
+    await this.turn();
     if (this.userPaused && !this.cancelRequested) {
       const before = this.current;
       this.become(before === 'ready' ? 'standby' : 'paused');

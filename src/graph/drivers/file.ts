@@ -10,6 +10,12 @@ import type { Driver, OpenContext } from './driver';
 
 const WRITERS = Permission.WRITE | Permission.WRITE_UNCHANGED | Permission.RESIZE;
 
+/**
+ * Failures to open for writing after which a node with auto-read-only is opened for reading, which may tell more (of a
+ * directory).
+ */
+const RETRIED: readonly number[] = [Errno.EACCES, Errno.EROFS, Errno.EPERM, Errno.EISDIR];
+
 function cannotOpen(filename: string, error: unknown): GraphError {
   if (error instanceof LockError) return inUse(filename, error);
   if (!(error instanceof FileError)) return toGraphError(error);
@@ -165,11 +171,6 @@ export const file: Driver = {
     const manager = options.takeText('pr-manager');
     options.takeBoolean('drop-cache');
     options.takeBoolean('x-check-cache-dropped');
-    if (aio === 'native' && !node.common.direct) {
-      throw new GraphError(
-        'aio=native was specified, but it requires cache.direct=on, which was not specified.',
-      );
-    }
     if (manager !== undefined) throw new GraphError(`No persistent reservation manager with id '${manager}'`);
 
     const { readOnly, autoReadOnly } = node.common;
@@ -179,9 +180,7 @@ export const file: Driver = {
     const flushes = !node.common.noFlush;
     if (!readOnly && autoReadOnly) {
       opened = await openStored(files, filename, true).catch(async (error: unknown) => {
-        const refused =
-          error instanceof GraphError && [Errno.EACCES, Errno.EROFS, Errno.EPERM].includes(error.errno);
-        if (!refused) throw error;
+        if (!(error instanceof GraphError) || !RETRIED.includes(error.errno)) throw error;
         return (dynamic = new HeldFile(await openStored(files, filename, false), false, flushes));
       });
     } else {
@@ -193,6 +192,11 @@ export const file: Driver = {
     };
     let lock: ImageLock | null = null;
     try {
+      if (aio === 'native' && !node.common.direct) {
+        throw new GraphError(
+          'aio=native was specified, but it requires cache.direct=on, which was not specified.',
+        );
+      }
       if (locking !== 'off') lock = await claim(files, locks, filename);
       const handle = engine.openFile(opened, { readOnly });
       node.follower = new FileFollower(filename, lock, dynamic ? becomeWritable : null);

@@ -215,10 +215,19 @@ export const qcow2: Driver = {
   async open(context: OpenContext): Promise<NodeHandle> {
     const { engine, node, options } = context;
     const file = await context.openChild('file', Role.METADATA | Role.DATA | Role.PRIMARY, true);
-    const dataFile = await context.openChild('data-file', Role.DATA, false);
+    let dataFile: BlockNode | null;
+    let wanted: ReturnType<typeof takeOpenOptions>;
+    try {
+      dataFile = await context.openChild('data-file', Role.DATA, false);
+      wanted = takeOpenOptions(context, file);
+    } catch (error) {
+      // QEMU reads the header before it looks at options: what is wrong with the image is told first.
+      engine.close(engine.openQcow2(file.handle, { readOnly: true, noIo: true }));
+      throw error;
+    }
     const encryption = options.takeText('encrypt.format');
-    for (const key of ['encrypt.key-secret']) options.takeText(key);
-    const { noUnref, ...open } = takeOpenOptions(context, file);
+    options.takeText('encrypt.key-secret');
+    const { noUnref, ...open } = wanted;
     const handle = engine.openQcow2(file.handle, open);
     try {
       const header = engine.qcow2Info(handle);

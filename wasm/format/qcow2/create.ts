@@ -2,7 +2,7 @@
 import { Err, Preallocation } from '../../abi';
 import { BlockNode, MAX_OFFSET } from '../../block/node';
 import { putBe32, putBe64 } from '../../util/endian';
-import { fail, prefixError } from '../../util/errors';
+import { fail, failErrno, prefixError } from '../../util/errors';
 import { allocateClusters } from './allocate';
 import { updateHeader } from './header';
 import { KeptBytes, Qcow2Node } from './image';
@@ -10,6 +10,9 @@ import { Field, FULL_HEADER, LAZY_REFCOUNTS, MAGIC } from './layout';
 import { closeImage } from './lifetime';
 import { openImage } from './open';
 import { resize } from './resize';
+
+/** Bytes of the name of a backing file, at most. */
+const MAX_BACKING_NAME: i32 = 1023;
 
 /** What the new image is to be; strings are addresses of UTF-8 with a length, -1: none. */
 export class NewImage {
@@ -83,7 +86,6 @@ function checkOptions(file: BlockNode, wanted: NewImage): i32 {
     const text = 'Different refcount widths than 16 bits require compatibility level 1.1 or above';
     return fail(Err.EINVAL, text + ' (use version=v3 or greater)');
   }
-  if (hasFile && wanted.backingFileLength > 1023) return fail(Err.EINVAL, 'Backing file name too long');
   if (file.readOnly) return fail(Err.EACCES, 'Block node is read-only');
   return 0;
 }
@@ -105,8 +107,8 @@ function writeSkeleton(file: BlockNode, wanted: NewImage): i32 {
     if (wanted.lazyRefcounts) putBe64(out + Field.COMPATIBLE, LAZY_REFCOUNTS);
   }
   putBe64(out + cluster, <u64>cluster * 2);
-  let r = file.doTruncate(0, Preallocation.OFF);
-  if (r === 0) r = file.pwrite(0, bytes, out);
+  // What the file holds beyond stays, as with QEMU: nothing refers to it.
+  const r = file.pwrite(0, bytes, out);
   heap.free(out);
   return r;
 }
@@ -121,10 +123,20 @@ function complete(image: Qcow2Node, wanted: NewImage): i32 {
   r = resize(image, <i64>wanted.size, wanted.preallocation);
   if (r < 0) return prefixError(r, 'Could not resize image: ');
   if (wanted.backingFileLength < 0) return 0;
+  if (wanted.backingFileLength > MAX_BACKING_NAME) return cannotAssign(-Err.EINVAL, wanted);
   image.backingFile = new KeptBytes(wanted.backingFile, wanted.backingFileLength);
   if (wanted.backingFormatLength >= 0) {
     image.backingFormat = new KeptBytes(wanted.backingFormat, wanted.backingFormatLength);
   }
   r = updateHeader(image);
-  return r < 0 ? prefixError(r, 'Could not assign backing file: ') : 0;
+  return r < 0 ? cannotAssign(r, wanted) : 0;
+}
+
+function cannotAssign(code: i32, wanted: NewImage): i32 {
+  const name = String.UTF8.decodeUnsafe(wanted.backingFile, wanted.backingFileLength);
+  const format =
+    wanted.backingFormatLength < 0
+      ? '(null)'
+      : String.UTF8.decodeUnsafe(wanted.backingFormat, wanted.backingFormatLength);
+  return failErrno(code, "Could not assign backing file '" + name + "' with format '" + format + "'");
 }
