@@ -183,6 +183,42 @@ describe.each(Object.keys(RECIPES))('%s', (name) => {
   });
 });
 
+test.each(Object.keys(RECIPES))('%s: repairs of images with any damage come to an end', async (name) => {
+  const path = RECIPES[name]!();
+  const original = await load(path);
+  const metadata = metadataOf(original);
+  let engine = newEngine();
+  const small = engine.memoryBytes();
+  let ended = 0;
+  for (let seed = 1; seed <= 150; seed++) {
+    const pick = random(seed * 15485863);
+    const file = await load(path);
+    for (let n = 1 + pick(4); n > 0; n--) {
+      const { at, bytes } = metadata[pick(metadata.length)]!;
+      const place = pick(3) === 0 ? 36 + pick(80) : at + pick(bytes);
+      poke(file, place, ...(pick(2) === 0 ? [pick(256)] : [pick(256), pick(256), 0, 0]));
+    }
+    let outcome: Outcome | null = null;
+    try {
+      outcome = check(engine, file, ALL);
+    } catch (error) {
+      // The header is refused.
+      expect((error as Error).message, `seed ${seed}`).not.toContain('Internal error');
+      engine = newEngine();
+      continue;
+    }
+    expect(outcome.error ?? '', `seed ${seed}`).not.toContain('Internal error');
+    expect(engine.memoryBytes() - small, `seed ${seed}`).toBeLessThan(96 << 20);
+    if (outcome.error !== null) continue;
+    // What was repaired stays repaired, and what is left is found again.
+    const second = check(engine, file, ALL);
+    expect(second.error, `seed ${seed}`).toBeNull();
+    expect(second.result.leaks, `seed ${seed}`).toBe(0);
+    ended++;
+  }
+  expect(ended).toBeGreaterThan(30);
+});
+
 function view(file: BlockFile, at: number, bytes: number): DataView {
   const out = new Uint8Array(bytes);
   file.read(out, at);
