@@ -72,6 +72,9 @@ export class Check {
   /** The L1 table of the snapshot that is being walked. */
   l1: usize = 0;
   l1Size: i32 = 0;
+  /** The directory of bitmaps while it is walked, and its bytes. */
+  directory: usize = 0;
+  directoryBytes: i64 = 0;
   /** The damaged entry of the refcount table was told. */
   unalignedTold: bool = false;
 
@@ -386,7 +389,7 @@ export class Check {
 
   /** Frees the memory. The image's tables stay as they are now. */
   release(): void {
-    releaseBitmaps();
+    releaseBitmaps(this);
     this.counts.release();
     this.snapshots.release();
     if (this.table) heap.free(this.table);

@@ -12,25 +12,21 @@ const RESERVED: u64 = ~(OFFSET_MASK | 1);
 /** Bytes of a table that are read in one step. */
 const CHUNK: i32 = 65536;
 
-/** Entries of bitmap tables as they are read, and the directory while it is walked. */
-let directory: usize = 0;
-let directoryBytes: i64 = 0;
-
 /** Forgets the directory. */
-export function releaseBitmaps(): void {
-  if (directory) heap.free(directory);
-  directory = 0;
+export function releaseBitmaps(check: Check): void {
+  if (check.directory) heap.free(check.directory);
+  check.directory = 0;
 }
 
 function spoiled(check: Check): i32 {
   check.corruptions++;
-  releaseBitmaps();
+  releaseBitmaps(check);
   return -Err.EINVAL;
 }
 
 /** Counts the directory, if there is a valid one, and reads it. */
 export function beginBitmaps(check: Check): i32 {
-  releaseBitmaps();
+  releaseBitmaps(check);
   const image = check.image;
   const extension = image.bitmaps;
   if (!extension || !(image.autoclear & 1)) return 0;
@@ -41,30 +37,30 @@ export function beginBitmaps(check: Check): i32 {
   if (bytes < 0 || bytes > MAX_DIRECTORY || offset < 0 || bytes > image.file.size() - offset) {
     return spoiled(check);
   }
-  directoryBytes = bytes;
-  directory = heap.alloc(<usize>bytes + DIRECTORY_ENTRY);
-  return image.file.pread(offset, <i32>bytes, directory) < 0 ? spoiled(check) : 0;
+  check.directoryBytes = bytes;
+  check.directory = heap.alloc(<usize>bytes + DIRECTORY_ENTRY);
+  return image.file.pread(offset, <i32>bytes, check.directory) < 0 ? spoiled(check) : 0;
 }
 
 /**
  * Walks on: `index` is the byte in the directory, `at` the entry of the table; 0: the end.
  */
 export function stepBitmaps(check: Check): i32 {
-  if (!directory) return 0;
-  if (check.index >= directoryBytes) {
-    releaseBitmaps();
+  if (!check.directory) return 0;
+  if (check.index >= check.directoryBytes) {
+    releaseBitmaps(check);
     return 0;
   }
   const image = check.image;
-  const entry = directory + check.index;
-  if (check.index + DIRECTORY_ENTRY > directoryBytes) return spoiled(check);
+  const entry = check.directory + check.index;
+  if (check.index + DIRECTORY_ENTRY > check.directoryBytes) return spoiled(check);
   const table = <i64>be64(entry);
   const entries = be32(entry + 8);
   const name = be16(entry + 18);
   const next = (check.index + DIRECTORY_ENTRY + <i64>name + be32(entry + 20) + 7) & ~7;
   if (!check.at) {
     const wrong = !name || !entries || entries > MAX_TABLE || !table || table & (image.clusterSize - 1);
-    if (wrong || table < 0 || next > directoryBytes) return spoiled(check);
+    if (wrong || table < 0 || next > check.directoryBytes) return spoiled(check);
     const r = check.count(table, (<i64>entries) << 3);
     if (r < 0) return r;
   }
