@@ -14,7 +14,7 @@ import type { Daemon, QmpReply } from './daemon';
 import { isCommand } from './dispatcher';
 
 export interface MonitorOptions {
-  /** Takes what the client is to get: whole messages, each with CR LF at its end. */
+  /** Takes what the client is to get: whole messages, all lines with CR LF at their ends. */
   write(text: string): void;
   /** Replies and events are indented by four blanks. */
   pretty?: boolean;
@@ -74,7 +74,9 @@ export class Monitor {
   }
 
   private send(message: QmpObject): void {
-    if (!this.closed) this.options.write(`${toJson(message, { pretty: this.options.pretty ?? false })}\r\n`);
+    if (this.closed) return;
+    const text = `${toJson(message, { pretty: this.options.pretty ?? false })}\n`;
+    this.options.write(text.replaceAll('\n', '\r\n'));
   }
 
   private reply(id: QmpValue | undefined, reply: QmpReply): void {
@@ -95,6 +97,8 @@ export class Monitor {
       if (!this.daemon.hasEnded) await task();
       this.waiting.shift();
       for (const resolve of this.drained.splice(0)) resolve();
+      // Who sends many commands at once does not keep other clients waiting until all are done.
+      if (this.waiting.length > 0) await this.daemon.environment.turn();
     }
     this.working = false;
   }

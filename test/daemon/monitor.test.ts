@@ -38,9 +38,24 @@ describe('a monitor', () => {
     const { monitor, text } = connect(daemon, true);
     await monitor.receive('{"execute": "qmp_capabilities"}{"execute": "query-jobs", "id": [{}]}');
     await settle();
-    expect(text().slice(text().indexOf('\r\n'))).toBe(
-      '\r\n{\n    "return": {\n    }\n}\r\n{\n    "return": [\n    ],\n    "id": [\n        {\n        }\n    ]\n}\r\n',
+    const replies =
+      '}\n{\n    "return": {\n    }\n}\n{\n    "return": [\n    ],\n    "id": [\n        {\n        }\n    ]\n}\n';
+    const expected = replies.replaceAll('\n', '\r\n');
+    expect(text().slice(-expected.length)).toBe(expected);
+  });
+
+  it('does not keep others waiting until all commands that came at once are done', async () => {
+    const { daemon } = await openDaemon();
+    const [busy, other] = [connect(daemon), connect(daemon)];
+    await other.monitor.receive('{"execute": "qmp_capabilities"}');
+    void busy.monitor.receive(
+      '{"execute": "qmp_capabilities"}' + '{"execute": "query-commands"}'.repeat(100),
     );
+    await new Promise((resolve) => setImmediate(resolve));
+    await other.monitor.receive('{"execute": "query-jobs"}');
+    while (other.messages().length < 3) await new Promise((resolve) => setImmediate(resolve));
+    expect(busy.messages().length).toBeLessThan(50);
+    while (busy.messages().length < 102) await settle();
   });
 
   it('tells events to each negotiated monitor, before the reply of the command that caused them', async () => {

@@ -110,7 +110,7 @@ function writeSkeleton(file: BlockNode, wanted: NewImage): i32 {
   // What the file holds beyond stays, as with QEMU: nothing refers to it.
   const r = file.pwrite(0, bytes, out);
   heap.free(out);
-  return r;
+  return r < 0 ? failErrno(r, 'Could not write qcow2 header') : 0;
 }
 
 function complete(image: Qcow2Node, wanted: NewImage): i32 {
