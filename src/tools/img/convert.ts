@@ -358,7 +358,10 @@ async function prepareTarget(
     hasBacking && sources.length > 1,
     'Having a backing file for the target makes no sense when concatenating multiple input images',
   );
-  refuse(hasBacking && backingFormat === undefined, 'Use of backing file requires explicit backing format');
+  refuse(
+    hasBacking && backingFormat === undefined && !request.noCreate,
+    'Use of backing file requires explicit backing format',
+  );
   if (request.compress) checkCompression(format, values);
   if (request.bitmaps) refuseBitmaps(format, sources);
   readCache(request.targetCache, 'cache option');
