@@ -1,6 +1,6 @@
 /** `qsd-web daemon`: the command line against the real daemon, monitors on sockets and standard streams, the end. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createConnection, type Socket } from 'node:net';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -46,6 +46,15 @@ class Client {
     this.socket.write(request);
     await this.sees(reply);
   }
+}
+
+/** A TCP port of this machine that nobody listens on now. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
 }
 
 describe.runIf(haveTools)('wrong options', () => {
@@ -124,6 +133,38 @@ describe('monitors', () => {
       () => pidFile,
     );
     running.child.kill('SIGINT');
+    expect((await running.ended).code).toBe(0);
+  });
+
+  it('talks to several monitors at once, on TCP and on a Unix socket', async () => {
+    const path = join(directory, 'qmp');
+    const port = await freePort();
+    const running = daemon(
+      ...['--chardev', `socket,id=t,host=127.0.0.1,port=${port},server=on,wait=off`, '--monitor', 't'],
+      ...['--chardev', `socket,id=u,path=${path},server=on,wait=off`, '--monitor', 'chardev=u,pretty=on'],
+    );
+    await until(
+      () => existsSync(path),
+      () => path,
+    );
+    const tcp = await Client.open(port);
+    const unix = await Client.open(path);
+    await tcp.sees(/"QMP"/);
+    await unix.sees(/"QMP"/);
+    await tcp.asks('{"execute":"qmp_capabilities"}', /"return": \{\}/);
+    await unix.asks('{"execute":"qmp_capabilities"}', /"return": \{/);
+    unix.text = '';
+    await tcp.asks(
+      JSON.stringify({
+        execute: 'blockdev-create',
+        arguments: { 'job-id': 'j', options: { driver: 'file', filename: 'made.img', size: 4096 } },
+      }),
+      /"status": "concluded", "id": "j"/,
+    );
+    // The other monitor gets the events too, in its own layout.
+    await unix.sees(/"status": "concluded",\r?\n/);
+    await unix.asks('{"execute":"query-jobs"}', /"id": "j"/);
+    await tcp.asks('{"execute":"quit"}', /"return": \{\}/);
     expect((await running.ended).code).toBe(0);
   });
 
