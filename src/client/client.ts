@@ -145,6 +145,11 @@ export class Client {
     return this.worker.usage();
   }
 
+  /** Writes to the files what the daemon keeps in memory. A node that fails keeps it; its statistics count the failure. */
+  flush(): Promise<void> {
+    return this.worker.flush();
+  }
+
   /** Ends all streams and lets go of the port. The worker goes on; terminate it if it is not needed. */
   dispose(): void {
     for (const stream of [...this.streams]) stream.dispose();

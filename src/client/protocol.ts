@@ -127,4 +127,6 @@ export interface WorkerApi {
   /** Removes a file or an empty directory, or lets go of a local file. */
   remove(path: string): Promise<FileResult<null>>;
   usage(): Promise<StorageUsage>;
+  /** Writes to the files what the daemon's writable nodes still keep in memory, as before the page may go away. */
+  flush(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import type { Client } from '../client';
 import { QsdConsole } from './console/element';
 import { watchDrops } from './drop';
 import { QsdFiles } from './files/element';
+import { watchLeaving } from './leaving';
 import { pickFiles } from './page-io';
 import { otherTabs } from './tabs';
 import { exportFiles, importFiles, openFiles } from './transfer';
@@ -33,6 +34,7 @@ export async function run(client: Client): Promise<void> {
     choose: (path) => terminal.insert(`${quoted(path)} `),
   };
   watchDrops({ import: importAll, open: openAll });
+  watchLeaving(client, () => terminal.busy);
   terminal.addEventListener('qsd-done', () => files.refresh());
   client.onEventText(() => files.refresh());
 

@@ -10,6 +10,7 @@ type Io = Pick<TaskIo, 'stdout' | 'stderr' | 'progress' | 'signal'>;
 export async function importFiles(client: Client, files: readonly File[], io: Io): Promise<number> {
   const total = files.reduce((sum, { size }) => sum + size, 0);
   let before = 0;
+  let code = 0;
   // Files that the user brought are worth keeping: the browser may say no, and then they are kept as long as it likes.
   void navigator.storage?.persist?.().catch(() => false);
   for (const file of files) {
@@ -18,14 +19,14 @@ export async function importFiles(client: Client, files: readonly File[], io: Io
       progress: (done) => io.progress(before + done, total),
     });
     if (io.signal.aborted) return 130;
+    // One that fails (an image in use, no space for it) does not keep the others out.
     if ('failure' in result) {
       io.stderr(`import: ${file.name}: ${result.failure}\n`);
-      return 1;
-    }
-    io.stdout(`${result.value}: ${formatBytes(file.size)} copied into the sandbox\n`);
+      code = 1;
+    } else io.stdout(`${result.value}: ${formatBytes(file.size)} copied into the sandbox\n`);
     before += file.size;
   }
-  return 0;
+  return code;
 }
 
 /** Makes local files readable in place. */

@@ -183,10 +183,9 @@ export class Sandbox implements WorkerApi {
   async exportFile(path: string): Promise<FileResult<Exported>> {
     return this.result(async ({ files, locks }) => {
       // What the daemon still keeps in its caches belongs to the image.
-      if (this.current) {
-        const { graph, environment } = this.current;
-        for (const { handle, readOnly } of graph.nodes()) if (!readOnly) environment.engine.flush(handle);
-      }
+      this.flushNodes((error) => {
+        throw error;
+      });
       const lock = locks.claim(await files.identity(path));
       const inUse = await lock.set(0, Permission.ALL & ~Permission.WRITE).then(
         () => false,
@@ -218,7 +217,25 @@ export class Sandbox implements WorkerApi {
     }
   }
 
+  async flush(): Promise<void> {
+    this.flushNodes(() => undefined);
+  }
+
   // ----
+
+  /** Flushes each writable node of the daemon; `failed` gets the error of one that cannot be flushed. */
+  private flushNodes(failed: (error: unknown) => void): void {
+    if (!this.current) return;
+    const { graph, environment } = this.current;
+    for (const { handle, readOnly } of graph.nodes()) {
+      if (readOnly) continue;
+      try {
+        environment.engine.flush(handle);
+      } catch (error) {
+        failed(error);
+      }
+    }
+  }
 
   /** Starts a daemon. When `quit` ends it, another one takes its place, as when the program is started again. */
   private launch(store: BrowserFiles, module: WebAssembly.Module): Daemon {

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { QsdConsole } from '../../src/ui/console/element';
 import { startBrowser, type TestBrowser } from './browser';
 import { AppPage } from './page';
 
@@ -143,6 +144,12 @@ describe('a visit', () => {
     await app.files.getByText('Delete?').click();
     await app.shows('qsd> rm a-1.raw');
     await expect.poll(() => app.files.getByText('a-1.raw').count()).toBe(0);
+    // Names that browsers refuse are changed; the other files come in as well.
+    await app.drop('copy', [
+      { name: 'we"ird\\name.img', content: Buffer.from('1') },
+      { name: 'ü b.img', content: Buffer.alloc(0) },
+    ]);
+    await app.shows('we"ird_name.img: 1 B copied into the sandbox\nü b.img: 0 B copied');
     expect(await app.run('ls *.raw')).toMatch(/^qsd> ls \*\.raw\na\.raw\nb\.raw\nqsd>$/);
     await app.files.getByRole('button', { name: /^b\.raw/ }).click();
     await app.shows(/qsd> b\.raw$/);
@@ -274,6 +281,51 @@ describe('long work', () => {
     await app.drop('open', [{ name: 'meanwhile.img', content: Buffer.from('x') }]);
     await app.press('Control+c');
     await app.shows('meanwhile.img: 1 B, read-only');
+  });
+});
+
+describe('leaving', () => {
+  test('the browser asks while work goes on, and not because an image is open', async () => {
+    truncateSync(at('big.img'), 16 * 2 ** 30);
+    const app = await openApp();
+    const chosen = app.chooseFiles([at('big.img')]);
+    await app.run('open');
+    await chosen;
+    await app.run('qemu-img create -q -f qcow2 left.qcow2 1M');
+    await app.run('blockdev-add driver=qcow2 node-name=l file.driver=file file.filename=left.qcow2');
+    await app.type('sha256sum big.img\n');
+    await app.shows('Ctrl-C stops');
+    const asked = app.page.waitForEvent('dialog');
+    await app.page.close({ runBeforeUnload: true });
+    const dialog = await asked;
+    expect(dialog.type()).toBe('beforeunload');
+    await dialog.dismiss();
+    await app.focus();
+    await app.press('Control+c');
+    await app.shows(/\^C\nqsd>$/);
+    const closed = app.page.waitForEvent('close');
+    const other = app.page.waitForEvent('dialog').then(() => 'asked');
+    await app.page.close({ runBeforeUnload: true });
+    expect(await Promise.race([closed.then(() => 'closed'), other.catch(() => 'closed')])).toBe('closed');
+  });
+
+  test('images are flushed when the page is hidden', async () => {
+    const app = await openApp();
+    await app.run('qemu-img create -q -f qcow2 hidden.qcow2 1M');
+    await app.run('blockdev-add driver=qcow2 node-name=h file.driver=file file.filename=hidden.qcow2');
+    const flushed = await app.console.evaluate(async (element) => {
+      const { client } = element as QsdConsole;
+      if (!client) throw new Error('the console has no client');
+      const flush = client.flush.bind(client);
+      const arrived = new Promise<string>((resolve) => {
+        client.flush = () => flush().then(() => resolve(document.visibilityState));
+      });
+      Object.defineProperty(document, 'visibilityState', { value: 'hidden' });
+      document.dispatchEvent(new Event('visibilitychange'));
+      return arrived;
+    });
+    expect(flushed).toBe('hidden');
+    await app.page.close();
   });
 });
 

@@ -71,6 +71,9 @@ class FakeWorker implements WorkerApi {
   async usage(): Promise<StorageUsage> {
     return { used: 1, quota: 2, persistent: false };
   }
+  async flush(): Promise<void> {
+    this.calls.push(['flush']);
+  }
   emit(event: string, data: object): void {
     const text = JSON.stringify({ event, data, timestamp: { seconds: 1, microseconds: 2 } });
     for (const listener of this.listeners.values()) listener(text);

@@ -73,6 +73,11 @@ export class QsdConsole extends HTMLElement {
     this.removeAttribute('data-ready');
   }
 
+  /** Whether a command runs in it. */
+  get busy(): boolean {
+    return this.session?.busy ?? false;
+  }
+
   override focus(): void {
     this.terminal?.focus();
   }

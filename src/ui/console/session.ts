@@ -111,6 +111,11 @@ export class ConsoleSession {
     await this.run(title, task);
   }
 
+  /** Whether a command runs. */
+  get busy(): boolean {
+    return this.running !== null;
+  }
+
   /** Prints above the line being edited. */
   print(text: string): void {
     this.screen.print(text);
