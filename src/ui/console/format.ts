@@ -4,10 +4,11 @@ import { paint, type Colour } from './paint';
 /** Values that fit into so many columns stay on one line. */
 const INLINE = 60;
 
+/** A value; `length` is that of its text on one line, without colours. */
 type Node =
-  | { kind: 'scalar'; text: string; colour: Colour }
-  | { kind: 'object'; members: { key: string; value: Node }[] }
-  | { kind: 'list'; items: Node[] };
+  | { kind: 'scalar'; length: number; text: string; colour: Colour }
+  | { kind: 'object'; length: number; members: { key: string; value: Node }[] }
+  | { kind: 'list'; length: number; items: Node[] };
 
 /**
  * Formats one JSON value. The text must be JSON as the daemon writes it (or `JSON.stringify`); what is no JSON comes
@@ -35,6 +36,7 @@ function read(reader: Reader): Node | null {
   if (token === undefined || /^[}\]:,]$/.test(token)) return null;
   if (token === '{') {
     const members: { key: string; value: Node }[] = [];
+    let length = 2;
     if (reader.tokens[reader.at] === '}') reader.at++;
     else {
       for (;;) {
@@ -43,34 +45,42 @@ function read(reader: Reader): Node | null {
         const value = read(reader);
         if (!value) return null;
         members.push({ key, value });
+        length += key.length + value.length + 4;
         const next = reader.tokens[reader.at++];
         if (next === '}') break;
         if (next !== ',') return null;
       }
     }
-    return { kind: 'object', members };
+    return { kind: 'object', length, members };
   }
   if (token === '[') {
     const items: Node[] = [];
+    let length = 2;
     if (reader.tokens[reader.at] === ']') reader.at++;
     else {
       for (;;) {
         const item = read(reader);
         if (!item) return null;
         items.push(item);
+        length += item.length + 2;
         const next = reader.tokens[reader.at++];
         if (next === ']') break;
         if (next !== ',') return null;
       }
     }
-    return { kind: 'list', items };
+    return { kind: 'list', length, items };
   }
-  if (token.startsWith('"')) return { kind: 'scalar', text: readable(token), colour: reader.strings };
-  return { kind: 'scalar', text: token, colour: /^[-\d]/.test(token) ? 'number' : 'constant' };
+  if (token.startsWith('"')) return scalar(readable(token), reader.strings);
+  return scalar(token, /^[-\d]/.test(token) ? 'number' : 'constant');
+}
+
+function scalar(text: string, colour: Colour): Node {
+  return { kind: 'scalar', length: text.length, text, colour };
 }
 
 /** \uXXXX escapes of printable characters as the characters; control characters stay escaped. */
 function readable(token: string): string {
+  if (!token.includes('\\')) return token;
   return token.replace(/\\\\|\\u([0-9a-fA-F]{4})/g, (whole, hex: string | undefined) => {
     if (hex === undefined) return whole;
     const code = parseInt(hex, 16);
@@ -78,17 +88,6 @@ function readable(token: string): string {
     if (code < 0xa0 || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e)) return whole;
     return String.fromCharCode(code);
   });
-}
-
-function plainLength(node: Node): number {
-  switch (node.kind) {
-    case 'scalar':
-      return node.text.length;
-    case 'object':
-      return node.members.reduce((sum, { key, value }) => sum + key.length + plainLength(value) + 4, 2);
-    case 'list':
-      return node.items.reduce((sum, item) => sum + plainLength(item) + 2, 2);
-  }
 }
 
 function print(node: Node, indent: string, width: number, used: number): string {
@@ -105,7 +104,7 @@ function print(node: Node, indent: string, width: number, used: number): string 
       : node.items.map((value) => ({ label: '', length: 0, value }));
   if (parts.length === 0) return braces;
   const deeper = indent + '    ';
-  const inline = indent.length + used + plainLength(node) <= width;
+  const inline = indent.length + used + node.length <= width;
   const body = parts.map(
     ({ label, length, value }) => label + print(value, deeper, width, inline ? 0 : length),
   );

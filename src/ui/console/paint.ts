@@ -17,8 +17,10 @@ export type Colour = keyof typeof CODES;
 
 /** A text in a colour, each of its lines. */
 export function paint(colour: Colour, text: string): string {
+  const begin = `\x1b[${CODES[colour]}m`;
+  if (!text.includes('\n')) return text === '' ? '' : `${begin}${text}\x1b[0m`;
   return text
     .split('\n')
-    .map((line) => (line === '' ? '' : `\x1b[${CODES[colour]}m${line}\x1b[0m`))
+    .map((line) => (line === '' ? '' : `${begin}${line}\x1b[0m`))
     .join('\n');
 }
