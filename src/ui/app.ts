@@ -83,7 +83,8 @@ function names(files: readonly File[]): string {
   return files.map(({ name }) => quoted(name)).join(' ');
 }
 
-/** A path as a word of the console. */
-function quoted(path: string): string {
+/** A path as a word of the console that no command takes for an option. */
+function quoted(name: string): string {
+  const path = name.startsWith('-') ? `./${name}` : name;
   return /^[\w./+-]+$/.test(path) ? path : `"${path.replace(/["\\]/g, '\\$&')}"`;
 }

@@ -150,6 +150,11 @@ describe('a visit', () => {
       { name: 'ü b.img', content: Buffer.alloc(0) },
     ]);
     await app.shows('we"ird_name.img: 1 B copied into the sandbox\nü b.img: 0 B copied');
+    // A name that looks like an option is none for the buttons of the panel.
+    await app.drop('copy', [{ name: '-r.img', content: Buffer.from('1') }]);
+    await app.files.getByRole('button', { name: 'Delete -r.img' }).click();
+    await app.files.getByText('Delete?').click();
+    await expect.poll(() => app.files.getByText('-r.img').count()).toBe(0);
     expect(await app.run('ls *.raw')).toMatch(/^qsd> ls \*\.raw\na\.raw\nb\.raw\nqsd>$/);
     await app.files.getByRole('button', { name: /^b\.raw/ }).click();
     await app.shows(/qsd> b\.raw$/);

@@ -28,6 +28,19 @@ const sources: CompletionSources = {
         : [],
 };
 
+test('names with quotes are completed to what stands for them', async () => {
+  const odd = { ...sources, files: async () => [{ name: `a "b".img`, directory: false }] };
+  const taken = async (text: string): Promise<string | undefined> => {
+    const { from, candidates } = await complete(text, text.length, odd);
+    return candidates[0] && text.slice(0, from) + candidates[0].text;
+  };
+  expect(await taken('ls a')).toBe(String.raw`ls "a \"b\".img" `);
+  const command = 'blockdev-add driver=file filename=';
+  expect(await taken(`${command}a`)).toBe(String.raw`${command}"a \"b\".img" `);
+  const json = '{"execute": "blockdev-add", "arguments": {"driver": "file", "filename": ';
+  expect(await taken(`${json}"`)).toBe(String.raw`${json}"a \"b\".img"`);
+});
+
 /** The line after each candidate is taken, the cursor being where `|` stands. */
 async function offers(marked: string): Promise<string[]> {
   const cursor = marked.indexOf('|');

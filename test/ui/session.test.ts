@@ -101,6 +101,11 @@ describe('the console', () => {
     expect(await shown()).toContain("Expected key=value, got 'disk'");
     expect(await shown()).toContain('frobnicate: command not found; help lists all');
     expect(backend.requests).toEqual([]);
+    backend.reply = '{"error": {"class": "CommandNotFound", "desc": "The command frob has not been found"}}';
+    await type('query-jobs\r', 4);
+    expect(await shown()).not.toContain('help lists all commands.');
+    await type('frob\r', 5);
+    expect(await shown()).toContain('help lists all commands.');
   });
 
   test('events come above the line being typed', async () => {

@@ -63,6 +63,10 @@ export function splitLine(line: string): Word[] {
         started = wild = true;
         at += whole.length - 1;
       } else plain(character);
+    } else if (/[|<>;&]/.test(character)) {
+      throw new LineError(
+        `There are no pipes, redirections or lists of commands here; put the ${character} at column ${at + 1} into quotes if it belongs to a word`,
+      );
     } else plain(character);
   }
   end();

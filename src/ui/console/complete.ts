@@ -186,7 +186,8 @@ async function completeArgument(
     .filter(({ value, string }) => value.startsWith(plain) && (string || quote === ''))
     .map(({ value, more }) => {
       const mark = quote !== '' ? quote : /[\s"'{}[\]]/.test(value) ? '"' : '';
-      return { text: mark + value + (more ? '' : `${mark} `), label: value };
+      const escaped = mark === '' ? value : escapeIn(mark, value);
+      return { text: mark + escaped + (more ? '' : `${mark} `), label: value };
     });
   return {
     from,
@@ -361,7 +362,7 @@ async function completeJson(
   const candidates = values
     .filter(({ string }) => string || quote === '')
     .map(({ value, string, more }) => ({
-      text: string ? `${mark}${value}${more ? '' : mark}` : value,
+      text: string ? `${mark}${escapeIn(mark, value)}${more ? '' : mark}` : value,
       label: value,
     }));
   if (quote === '' && prefix === '' && asObject(place.type)) candidates.push({ text: '{', label: '{' });
@@ -433,9 +434,11 @@ async function fileCandidates(typed: string, sources: CompletionSources, end: st
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ name, directory: isDirectory }) => {
       const plain = directory + name;
-      const mark = quote !== '' ? quote : end !== '' && /[\s"'{}[\]*?\\]/.test(plain) ? '"' : '';
+      const mark = quote !== '' ? quote : end !== '' && /[\s"'{}[\]*?\\|<>;&]/.test(plain) ? '"' : '';
       const close = isDirectory ? '/' : mark + end;
-      return { text: mark + plain + close, label: isDirectory ? `${name}/` : name };
+      // The shell has no escapes between single quotes.
+      const shown = mark === '"' ? escapeIn(mark, plain) : plain;
+      return { text: mark + shown + close, label: isDirectory ? `${name}/` : name };
     });
 }
 
@@ -443,6 +446,13 @@ async function fileCandidates(typed: string, sources: CompletionSources, end: st
 function describe(member: MemberDescription, type: SchemaType): string {
   const facts = [member.optional ? 'optional' : 'required', typeLabel(type), ...warnings(member)].join(', ');
   return member.help === undefined ? facts : `${facts}; ${member.help}`;
+}
+
+/** A text as it stands between such quotes: the quote and the backslash get a backslash before them. */
+function escapeIn(quote: string, text: string): string {
+  return text.replace(/["'\\]/g, (character) =>
+    character === quote || character === '\\' ? `\\${character}` : character,
+  );
 }
 
 function matching(candidates: readonly Candidate[], prefix: string): Candidate[] {

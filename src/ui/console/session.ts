@@ -331,7 +331,11 @@ export class ConsoleSession {
       io.stderr(`${known ? error.message : `${name}: command not found; help lists all`}\n`);
       return 1;
     }
-    return this.qmp(request, io);
+    const code = await this.qmp(request, io);
+    // The daemon's answer to a name that nobody has does not say where the right ones are found.
+    const { commandHelp } = await import('./help');
+    if (commandHelp(name) === null) io.stdout(paint('dim', 'help lists all commands.') + '\n');
+    return code;
   }
 
   /** Sends a request. Ctrl-C ends the waiting: the daemon has the command already. */

@@ -128,6 +128,12 @@ describe('splitting a line', () => {
     expect(splitLine(line).map(({ text }) => text)).toEqual(words);
   });
 
+  test('what a shell does with several commands is refused, not passed on as words', () => {
+    for (const line of ['ls | more', 'ls >a', 'ls; ls', 'ls & ls'])
+      expect(() => splitLine(line)).toThrow(/^There are no pipes, redirections or lists of commands here/);
+    expect(splitLine(`'a|b' "c>d" e\\;f`).map(({ text }) => text)).toEqual(['a|b', 'c>d', 'e;f']);
+  });
+
   test('quoted patterns are none', () => {
     expect(splitLine(`'*' "?" \\[a] *`).map(({ pattern }) => pattern !== undefined)).toEqual([
       false,
