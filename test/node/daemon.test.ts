@@ -208,8 +208,9 @@ describe('nodes of the command line', () => {
       ...['--chardev', 'stdio,id=s', '--monitor', 's', '--pidfile', pidFile],
     );
     await running.sees(/"QMP"/);
+    // The file is made first and written then.
     await until(
-      () => existsSync(pidFile),
+      () => existsSync(pidFile) && readFileSync(pidFile, 'utf8').endsWith('\n'),
       () => pidFile,
     );
     expect(readFileSync(pidFile, 'utf8')).toBe(`${running.child.pid}\n`);
