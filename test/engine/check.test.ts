@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { CheckRepair, CheckResult, Engine } from '../../src/engine/contract';
 import type { BlockFile } from '../../src/files/contract';
-import { cutAt, recorded, type Step } from './recording';
+import { cutAt, recorded, type Step } from './powercuts/recording';
 import {
   bytesOf,
   load,

@@ -6,7 +6,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { BlockError, type Engine, type NodeHandle, type NewSnapshot } from '../../src/engine/contract';
 import { Errno, FileError, type BlockFile } from '../../src/files/contract';
-import { cutAt, recorded, type Step } from './recording';
+import { cutAt, recorded, type Step } from './powercuts/recording';
 import {
   bytesOf,
   contentOf,

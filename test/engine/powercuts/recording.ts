@@ -1,5 +1,5 @@
 /** Recording what is done to a file, and images as a power cut may leave them. */
-import type { BlockFile } from '../../src/files/contract';
+import type { BlockFile } from '../../../src/files/contract';
 
 /** What was done to a file. */
 export type Step =
@@ -11,7 +11,7 @@ export function recorded(file: BlockFile, steps: Step[]): BlockFile {
     readOnly: false,
     read: (into, at) => file.read(into, at),
     write: (from, at) => {
-      steps.push({ kind: 'write', at, bytes: from.slice() });
+      steps.push({ kind: 'write', at, bytes: new Uint8Array(from) });
       file.write(from, at);
     },
     flush: () => {
@@ -34,7 +34,8 @@ export class Replica {
   size: number;
 
   constructor(start: Uint8Array) {
-    this.bytes = start.slice();
+    // A copy in any case: the slice of a Buffer is none.
+    this.bytes = new Uint8Array(start);
     this.size = start.length;
   }
 
