@@ -34,3 +34,5 @@ export declare function corrupted(
   size: f64,
   fatal: i32,
 ): void;
+/** A write is about to end above the threshold of a node, by this many bytes. */
+export declare function thresholdPassed(node: i32, exceeded: f64, threshold: f64): void;

@@ -29,6 +29,8 @@ import { RawNode } from './format/raw';
 import { clearError, errorText } from './util/errors';
 import { zeroRun as countZeroRun } from './util/memory';
 
+export * from './exports/change';
+
 const recordBlock: usize = heap.alloc(<usize>RECORD_BYTES);
 
 /** Address of the block that records are passed in. */
@@ -260,15 +262,9 @@ export function setBacking(handle: i32, backing: i32): i32 {
   if (!node || !node.supportsBacking) return -Err.EINVAL;
   const below: BlockNode | null = nodeAt(backing);
   if (backing >= 0 && !below) return -Err.EINVAL;
-  if (reaches(below, node)) return -Err.EINVAL;
+  if (below && below.reaches(node)) return -Err.EINVAL;
   node.attachBacking(below);
   return 0;
-}
-
-/** Whether `node` is `from` or below it. */
-function reaches(from: BlockNode | null, node: BlockNode): bool {
-  if (!from) return false;
-  return from === node || reaches(from.backing, node) || reaches(from.child, node);
 }
 
 export function setReadOnly(handle: i32, readOnly: i32): i32 {

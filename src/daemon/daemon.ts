@@ -117,6 +117,15 @@ export class Daemon {
     // The engine may serve other graphs too: their nodes are not this daemon's.
     const node = this.graph.nodes().find((candidate) => candidate.handle === event.node);
     if (!node) return;
+    if (event.kind === 'write-threshold') {
+      this.emit('BLOCK_WRITE_THRESHOLD', {
+        'node-name': node.name,
+        'amount-exceeded': event.exceeded,
+        'write-threshold': event.threshold,
+      });
+      node.thresholdPassed();
+      return;
+    }
     this.environment.notice?.(corruptionNotice(event));
     this.emit('BLOCK_IMAGE_CORRUPTED', {
       device: '',

@@ -5,6 +5,7 @@
  * requests never overlap; whoever has a long task cuts it into calls of about 10 ms.
  */
 import type { BlockFile, Errno } from '../files/contract';
+import type { NodeChanges } from './changes';
 
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
 export type NodeHandle = number & { readonly __node: unique symbol };
@@ -203,7 +204,19 @@ export interface Snapshot extends NewSnapshot {
 }
 
 /** Something that happened inside a request and that the user is to be told. */
-export interface EngineEvent {
+export type EngineEvent = CorruptionEvent | ThresholdEvent;
+
+/** A write is about to end above the threshold that was set; there is none any more. Bytes. */
+export interface ThresholdEvent {
+  kind: 'write-threshold';
+  node: NodeHandle;
+  threshold: number;
+  /** By how much. */
+  exceeded: number;
+}
+
+/** An image turned out to be corrupt. */
+export interface CorruptionEvent {
   kind: 'image-corrupted';
   node: NodeHandle;
   message: string;
@@ -218,6 +231,8 @@ export interface EngineEvent {
  * A node holds its children open: close parents first.
  */
 export interface Engine {
+  /** Changes of open nodes. */
+  readonly changes: NodeChanges;
   alloc(bytes: number): IoBuffer;
   /** Size of the linear memory now, bytes. */
   memoryBytes(): number;

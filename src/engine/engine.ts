@@ -11,6 +11,7 @@ import {
 } from '../../wasm/abi';
 import { Errno, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
+import { makeNodeChanges, type NodeChanges } from './changes';
 import { BlockError, Prealloc } from './contract';
 import type {
   BlockStatus,
@@ -48,12 +49,25 @@ export function createEngine(module: WebAssembly.Module): Engine {
   return new WasmEngine(module);
 }
 
+/** The {@link Qcow2Open} bits of options. */
+function qcow2Flags(options: Qcow2OpenOptions): number {
+  let flags = 0;
+  if (options.readOnly) flags |= Qcow2Open.READ_ONLY;
+  if (options.noIo) flags |= Qcow2Open.NO_IO;
+  if (options.passDiscard) flags |= Qcow2Open.PASS_DISCARD;
+  if (options.passDiscardSnapshot) flags |= Qcow2Open.PASS_DISCARD_SNAPSHOT;
+  if (options.lazyRefcounts) flags |= Qcow2Open.LAZY_ON;
+  if (options.check) flags |= Qcow2Open.CHECK;
+  return flags;
+}
+
 class WasmEngine implements Engine {
   onEvent: ((event: EngineEvent) => void) | null = null;
   onFinding: CheckFinding | null = null;
   readonly #host = new Host();
   readonly #wasm: EngineExports;
   readonly #record: number;
+  readonly changes: NodeChanges;
   /** Why the instance is dead; null: it is not. */
   #trap: string | null = null;
 
@@ -74,6 +88,14 @@ class WasmEngine implements Engine {
     this.#host.onFinding = (text, program) => this.onFinding?.(text, program);
     this.#host.onCorruption = (node, message, offset, size, fatal) =>
       this.onEvent?.({ kind: 'image-corrupted', node: node as NodeHandle, message, offset, size, fatal });
+    this.#host.onThreshold = (node, exceeded, threshold) =>
+      this.onEvent?.({ kind: 'write-threshold', node: node as NodeHandle, threshold, exceeded });
+    this.changes = makeNodeChanges({
+      wasm: this.#wasm,
+      host: this.#host,
+      call: (run) => this.#call(run),
+      qcow2Flags,
+    });
   }
 
   /** Runs a call; a negative answer becomes a BlockError, a trap ends the instance. */
@@ -154,13 +176,7 @@ class WasmEngine implements Engine {
   }
 
   openQcow2(child: NodeHandle, options: Qcow2OpenOptions): NodeHandle {
-    let flags = 0;
-    if (options.readOnly) flags |= Qcow2Open.READ_ONLY;
-    if (options.noIo) flags |= Qcow2Open.NO_IO;
-    if (options.passDiscard) flags |= Qcow2Open.PASS_DISCARD;
-    if (options.passDiscardSnapshot) flags |= Qcow2Open.PASS_DISCARD_SNAPSHOT;
-    if (options.lazyRefcounts) flags |= Qcow2Open.LAZY_ON;
-    if (options.check) flags |= Qcow2Open.CHECK;
+    const flags = qcow2Flags(options);
     const { l2CacheSize = -1, refcountCacheSize = -1, l2CacheEntrySize = -1 } = options;
     return this.#opened(() =>
       this.#wasm.openQcow2(child, flags, l2CacheSize, refcountCacheSize, l2CacheEntrySize),

@@ -51,6 +51,17 @@ export interface EngineExports {
     backingFormatLength: number,
   ): number;
   setBacking(node: number, backing: number): number;
+  replaceChild(node: number, old: number, now: number): number;
+  fileOf(node: number): number;
+  reopenRaw(node: number, offset: number, size: number): number;
+  reopenQcow2(
+    node: number,
+    flags: number,
+    l2CacheSize: number,
+    refcountCacheSize: number,
+    l2CacheEntrySize: number,
+  ): number;
+  setWriteThreshold(node: number, bytes: number): number;
   setReadOnly(node: number, readOnly: number): number;
   close(node: number): number;
   length(node: number): number;

@@ -3,6 +3,7 @@ import { Errno, FileError } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 
 /** What the data plane reports while a request runs. */
+export type ThresholdReport = (node: number, exceeded: number, threshold: number) => void;
 export type CorruptionReport = (
   node: number,
   message: string,
@@ -17,6 +18,7 @@ export class Host {
   /** Set as soon as the instance exists. */
   memory!: WebAssembly.Memory;
   onCorruption: CorruptionReport | null = null;
+  onThreshold: ThresholdReport | null = null;
   onFinding: ((message: string, program: boolean) => void) | null = null;
   /** What {@link view} answered last. */
   #view = new Uint8Array(0);
@@ -32,6 +34,13 @@ export class Host {
   /** Forgets a file that did not become a node; it stays open. */
   drop(id: number): void {
     this.#files[id] = null;
+  }
+
+  /** Puts another file in the place of one; answers the one before, still open. */
+  replace(id: number, file: BlockFile): BlockFile {
+    const before = this.#file(id);
+    this.#files[id] = file;
+    return before;
   }
 
   #file(id: number): BlockFile {
@@ -102,6 +111,13 @@ export class Host {
         const message = readUtf16(this.memory, text, units);
         try {
           this.onFinding?.(message, program !== 0);
+        } catch {
+          // As below.
+        }
+      },
+      thresholdPassed: (node, exceeded, threshold) => {
+        try {
+          this.onThreshold?.(node, exceeded, threshold);
         } catch {
           // As below.
         }

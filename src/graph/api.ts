@@ -132,6 +132,8 @@ export interface NodeView {
   /** Bytes. */
   length(): number;
   info(): BlockNodeInfo;
+  /** The engine has reported a write above the threshold: there is none any more. */
+  thresholdPassed(): void;
 }
 
 /** The internal snapshots of an image. An index is that in `list`. Failures are the engine's `BlockError`s. */

@@ -47,7 +47,9 @@ export class BlockGraph implements BlockGraphApi, UserHost {
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(environment: GraphEnvironment) {
-    environment.engine.onEvent ??= (event) => environment.notice?.(corruptionNotice(event));
+    environment.engine.onEvent ??= (event) => {
+      if (event.kind === 'image-corrupted') environment.notice?.(corruptionNotice(event));
+    };
     environment.engine.onFinding ??= (text) => environment.notice?.(text);
     this.opener = new Opener(environment);
     this.creator = new Creator(this);

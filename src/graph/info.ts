@@ -83,7 +83,7 @@ export function deviceInfo(node: BlockNode, flat: boolean): BlockDeviceInfo {
     iops_wr: 0,
     image: imageInfo(node, flat),
     cache: { writeback: true, direct: common.direct, 'no-flush': common.noFlush },
-    write_threshold: 0,
+    write_threshold: node.writeThreshold,
   };
 }
 

@@ -32,9 +32,14 @@ export interface Link {
   readonly name: string;
   readonly role: number;
   readonly parent: LinkParent;
-  readonly node: BlockNode;
+  /** Changes only by a `GraphChange`. */
+  node: BlockNode;
   perm: number;
   shared: number;
+  /** A job needs this link as it is: changes of it are refused. */
+  frozen?: boolean;
+  /** The link is to this very node: it does not move when another node takes its place. */
+  stays?: boolean;
 }
 
 /** What must follow a change of a node's permissions (image locks, the mode of an open file). */
@@ -86,14 +91,16 @@ export class BlockNode implements NodeView, LinkParent {
   forCheck = false;
   /** Completely open: before, and while it closes, nobody is shown the node. */
   ready = false;
+  /** A write that ends above this many bytes is reported once; 0: none is. */
+  writeThreshold = 0;
   private opened: NodeHandle | null = null;
 
   constructor(
     readonly engine: Engine,
     readonly type: Driver,
     /** What the node was opened with, flattened, without defaults. */
-    readonly given: Options,
-    readonly common: CommonOptions,
+    public given: Options,
+    public common: CommonOptions,
     /** Opened for information only. */
     readonly noIo: boolean,
   ) {}
@@ -160,6 +167,10 @@ export class BlockNode implements NodeView, LinkParent {
 
   info(): BlockNodeInfo {
     return nodeInfo(this);
+  }
+
+  thresholdPassed(): void {
+    this.writeThreshold = 0;
   }
 
   /** What all users together need of this node, and what all of them share. */

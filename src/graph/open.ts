@@ -7,6 +7,7 @@ import { parseJson } from '../qapi/json-parser';
 import { QmpError } from '../qapi/errors';
 import { isObject } from '../qapi/value';
 import type { DetectZeroes, GraphEnvironment, ImplicitOpen, ImplicitOpenReason } from './api';
+import { CycleError, reaches } from './change';
 import type { Driver, OpenContext } from './drivers/driver';
 import { findDriver, protocolDriver } from './drivers/table';
 import { GraphError, toGraphError } from './errors';
@@ -300,21 +301,6 @@ export class Opener {
     }
     if (failure !== null) throw toGraphError(failure);
   }
-}
-
-/** A node was to become a descendant of itself. */
-class CycleError extends GraphError {
-  constructor(child: BlockNode, name: string, parent: BlockNode) {
-    super(`Making '${child.name}' a ${name} child of '${parent.name}' would create a cycle`);
-  }
-}
-
-/** Whether `to` is `from` or below it. */
-function reaches(from: BlockNode, to: BlockNode, seen = new Set<BlockNode>()): boolean {
-  if (from === to) return true;
-  if (seen.has(from)) return false;
-  seen.add(from);
-  return from.links.some((link) => reaches(link.node, to, seen));
 }
 
 /** An open under way. */

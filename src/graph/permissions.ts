@@ -92,19 +92,41 @@ function checkUsers(node: BlockNode): void {
   }
 }
 
+/** A change of permissions that is possible and not yet made. One of the two must be called; neither can fail. */
+export interface PreparedPermissions {
+  commit(): Promise<void>;
+  abort(): Promise<void>;
+}
+
 /**
- * Works out the permissions below some nodes anew, after links were added, removed or changed. On a failure all
- * permissions and locks are as they were; the caller takes its change of the links back.
+ * Works out the permissions below some nodes anew, after links were added, removed or changed, and takes the image locks
+ * that are needed, while none is given up. On a failure all permissions and locks are as they were; the caller takes its
+ * change of the links back.
+ * @param turning nodes that become read-only by the same change: their texts differ
  */
-export async function refreshPermissions(nodes: Iterable<BlockNode>): Promise<void> {
+export async function preparePermissions(
+  nodes: Iterable<BlockNode>,
+  turning: ReadonlySet<BlockNode> = new Set(),
+): Promise<PreparedPermissions> {
   const before: [Link, number, number][] = [];
   const prepared: PermissionFollower[] = [];
+  const abort = async () => {
+    for (const [link, perm, shared] of before.reverse()) {
+      link.perm = perm;
+      link.shared = shared;
+    }
+    for (const follower of prepared.reverse()) await follower.abort();
+  };
   try {
     for (const node of downward(nodes)) {
       const cumulative = node.cumulative();
       checkUsers(node);
       if (node.readOnly && cumulative.perm & (WRITE | WRITE_UNCHANGED)) {
-        throw new GraphError('Block node is read-only');
+        throw new GraphError(
+          turning.has(node)
+            ? `Read-only block node '${node.name}' cannot support read-write users`
+            : 'Block node is read-only',
+        );
       }
       if (node.follower) {
         await node.follower.prepare(cumulative.perm, cumulative.shared);
@@ -118,14 +140,20 @@ export async function refreshPermissions(nodes: Iterable<BlockNode>): Promise<vo
       }
     }
   } catch (error) {
-    for (const [link, perm, shared] of before.reverse()) {
-      link.perm = perm;
-      link.shared = shared;
-    }
-    for (const follower of prepared.reverse()) await follower.abort();
+    await abort();
     throw error;
   }
-  for (const follower of prepared) await follower.commit();
+  return {
+    commit: async () => {
+      for (const follower of prepared) await follower.commit();
+    },
+    abort,
+  };
+}
+
+/** {@link preparePermissions} for a change that consists of nothing else. */
+export async function refreshPermissions(nodes: Iterable<BlockNode>): Promise<void> {
+  await (await preparePermissions(nodes)).commit();
 }
 
 /** Adds a use of a node and takes the permissions it needs; on a conflict there is no link. */

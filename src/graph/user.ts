@@ -47,7 +47,7 @@ export class NodeUser implements BlockUser, LinkParent {
 
   private constructor(
     private readonly host: UserHost,
-    readonly node: BlockNode,
+    private readonly first: BlockNode,
     options: UserOptions,
   ) {
     this.name = options.name;
@@ -68,6 +68,10 @@ export class NodeUser implements BlockUser, LinkParent {
     await attach(link, null);
     user.link = link;
     return user;
+  }
+
+  get node(): BlockNode {
+    return this.link?.node ?? this.first;
   }
 
   describe(): string {

@@ -36,12 +36,15 @@ interface Outcome {
 function check(engine: Engine, file: BlockFile, repair: CheckRepair = NOTHING): Outcome {
   const findings: string[] = [];
   engine.onFinding = (text, program) => findings.push(program ? `qemu-img: ${text}` : text);
-  engine.onEvent = ({ message, fatal }) =>
+  engine.onEvent = (event) => {
+    if (event.kind !== 'image-corrupted') return;
+    const { message, fatal } = event;
     findings.push(
       fatal
         ? `qcow2: Marking image as corrupt: ${message}; further corruption events will be suppressed`
         : `qcow2: Image is corrupt: ${message}; further non-fatal corruption events will be suppressed`,
     );
+  };
   const image = openQcow2(engine, file, { readOnly: !repair.leaks, check: true });
   let error: string | null = null;
   let steps = 0;

@@ -1,5 +1,6 @@
 /** What every node is, and the one path that requests take through the nodes: accounting, ends, fallbacks. */
 import { Err, Request, StatsRecord } from '../abi';
+import { thresholdPassed } from '../host';
 import { zeros, ZERO_BYTES } from '../util/memory';
 
 /** Offsets and sizes end here: whole numbers that are exact as f64. */
@@ -24,6 +25,8 @@ export abstract class BlockNode {
   /** Zero writes are cut at multiples of this. */
   zeroAlignment: i64 = 1;
   private counters: usize = 0;
+  /** A write that ends above this is reported, once. */
+  writeThreshold: i64 = i64.MAX_VALUE;
 
   constructor(
     /** A {@link Driver}. */
@@ -77,6 +80,30 @@ export abstract class BlockNode {
     if (node) node.users++;
   }
 
+  /** Makes `now` what `old` is to this node; another one than the backing node. */
+  doReplaceChild(old: BlockNode, now: BlockNode): i32 {
+    if (this.child !== old) return -Err.EINVAL;
+    old.users--;
+    this.attach(now);
+    return 0;
+  }
+
+  /** Whether `node` is this node or below it. */
+  reaches(node: BlockNode): bool {
+    if (node === this) return true;
+    const backing = this.backing;
+    if (backing && backing.reaches(node)) return true;
+    const child = this.child;
+    return child !== null && child.reaches(node);
+  }
+
+  /** Reports a write that is going to end above the threshold. */
+  private passThreshold(end: i64): void {
+    const threshold = this.writeThreshold;
+    this.writeThreshold = i64.MAX_VALUE;
+    thresholdPassed(this.handle, <f64>(end - threshold), <f64>threshold);
+  }
+
   /** Reads; what is behind the end reads as zeros. */
   pread(offset: i64, bytes: i32, to: usize): i32 {
     this.count(StatsRecord.READS, 1);
@@ -96,6 +123,7 @@ export abstract class BlockNode {
   pwrite(offset: i64, bytes: i32, from: usize): i32 {
     this.count(StatsRecord.WRITES, 1);
     if (!bytes) return 0;
+    if (offset + bytes > this.writeThreshold) this.passThreshold(offset + bytes);
     const r = this.doWrite(offset, bytes, from);
     if (r < 0) {
       this.count(StatsRecord.FAILED_WRITES, 1);
@@ -109,6 +137,7 @@ export abstract class BlockNode {
   /** As {@link pwrite}, compressed; see the driver for the ranges that can be. */
   pwriteCompressed(offset: i64, bytes: i32, from: usize): i32 {
     this.count(StatsRecord.WRITES, 1);
+    if (offset + bytes > this.writeThreshold) this.passThreshold(offset + bytes);
     const r = this.doWriteCompressed(offset, bytes, from);
     if (r < 0) {
       this.count(StatsRecord.FAILED_WRITES, 1);
@@ -124,6 +153,7 @@ export abstract class BlockNode {
     this.count(StatsRecord.UNMAPS, 1);
     let r = 0;
     const end = offset + bytes;
+    if (end > this.writeThreshold) this.passThreshold(end);
     const align = this.zeroAlignment;
     while (offset < end) {
       const inside = offset & (align - 1);

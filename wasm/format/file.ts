@@ -34,6 +34,11 @@ export class FileNode extends BlockNode {
     this.readOnly = readOnly;
   }
 
+  /** The number of the file at the host. */
+  get hostFile(): i32 {
+    return this.file;
+  }
+
   open(): i32 {
     const bytes = fileSize(this.file);
     if (bytes < 0) return <i32>bytes;

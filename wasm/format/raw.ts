@@ -40,6 +40,20 @@ export class RawNode extends BlockNode {
     return 0;
   }
 
+  /** Shows another window of the child; on a failure the one before. */
+  setWindow(start: i64, fixed: i64): i32 {
+    const oldStart = this.start;
+    const oldFixed = this.fixed;
+    this.start = start;
+    this.fixed = fixed;
+    const r = this.open();
+    if (r < 0) {
+      this.start = oldStart;
+      this.fixed = oldFixed;
+    }
+    return r;
+  }
+
   override size(): i64 {
     if (this.fixed >= 0) return this.fixed;
     const left = this.child!.size() - this.start;

@@ -41,7 +41,7 @@ export class TableCache {
   private needsFlush: bool = false;
 
   constructor(
-    private file: BlockNode,
+    public file: BlockNode,
     private guard: WriteGuard,
     /** Bytes of a table, a power of two. */
     readonly entryBytes: i32,

@@ -1,6 +1,6 @@
 /** Damage that a request meets: what is done about it, in a writable and in a read-only image. */
 import { afterAll, describe, expect, test } from 'vitest';
-import type { EngineEvent } from '../../../src/engine/contract';
+import type { CorruptionEvent } from '../../../src/engine/contract';
 import { load, must, newEngine, openQcow2, run, save, scratchDirectory } from '../support';
 
 const scratch = scratchDirectory();
@@ -16,8 +16,8 @@ describe('corruption that is found in use', () => {
     const entry = new Uint8Array([0x80, 0, 0, 0, 0, 2, 0, 0]);
     file.write(entry, 4 * 65536);
     const engine = newEngine();
-    const events: EngineEvent[] = [];
-    engine.onEvent = (event) => events.push(event);
+    const events: CorruptionEvent[] = [];
+    engine.onEvent = (event) => void (event.kind === 'image-corrupted' && events.push(event));
     const image = openQcow2(engine, file, { readOnly: false });
     const buffer = engine.alloc(512);
     expect(() => engine.write(image.node, 0, 512, buffer)).toThrow('Input/output error');
@@ -47,8 +47,8 @@ describe('corruption that is found in use', () => {
     const file = await load(path);
     file.write(new Uint8Array([0x80, 0, 0, 0, 0, 5, 2, 0]), 4 * 65536);
     const engine = newEngine();
-    const events: EngineEvent[] = [];
-    engine.onEvent = (event) => events.push(event);
+    const events: CorruptionEvent[] = [];
+    engine.onEvent = (event) => void (event.kind === 'image-corrupted' && events.push(event));
     const image = openQcow2(engine, file, { readOnly: true });
     const buffer = engine.alloc(65536);
     for (let i = 0; i < 3; i++)

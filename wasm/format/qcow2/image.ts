@@ -257,6 +257,15 @@ export class Qcow2Node extends MappedNode {
     return this.file.pflush();
   }
 
+  override doReplaceChild(old: BlockNode, now: BlockNode): i32 {
+    const r = super.doReplaceChild(old, now);
+    const l2 = this.l2Cache;
+    const refs = this.refCache;
+    if (r === 0 && l2) l2.file = now;
+    if (r === 0 && refs) refs.file = now;
+    return r;
+  }
+
   doClose(): i32 {
     return closeImage(this);
   }

@@ -64,13 +64,8 @@ export function openImage(
     image.readOnly = true;
     return readSnapshotTable(image);
   }
-  if (flags & Qcow2Open.LAZY_ON && image.version < 3) {
-    return fail(
-      Err.EINVAL,
-      'Lazy refcounts require a qcow2 image with at least qemu 1.1 compatibility level',
-    );
-  }
-  r = refuseLaterFeatures(image);
+  r = checkLazy(image, flags);
+  if (r === 0) r = refuseLaterFeatures(image);
   if (r === 0) r = makeCaches(image, l2CacheSize, refcountCacheSize, l2CacheEntrySize);
   if (r === 0) r = readTables(image);
   // A check reads the table itself, and tells what is wrong with it.
@@ -80,6 +75,12 @@ export function openImage(
   if (image.readOnly) return 0;
   image.readOnly = true;
   return enterWritable(image);
+}
+
+/** Whether an image can do what an option asks for. */
+export function checkLazy(image: Qcow2Node, flags: i32): i32 {
+  if (!(flags & Qcow2Open.LAZY_ON) || image.version >= 3) return 0;
+  return fail(Err.EINVAL, 'Lazy refcounts require a qcow2 image with at least qemu 1.1 compatibility level');
 }
 
 function readHeader(image: Qcow2Node): i32 {
@@ -272,8 +273,10 @@ function readTables(image: Qcow2Node): i32 {
   return 0;
 }
 
-/** Sizes as QEMU chooses them; memory is taken when tables are loaded. */
-function makeCaches(image: Qcow2Node, l2Size: f64, refcountSize: f64, entrySize: f64): i32 {
+/**
+ * New caches. Sizes as QEMU chooses them; memory is taken when tables are loaded. A failure leaves the image as it was.
+ */
+export function makeCaches(image: Qcow2Node, l2Size: f64, refcountSize: f64, entrySize: f64): i32 {
   const cluster = image.clusterSize;
   let slice = cluster;
   const tables =

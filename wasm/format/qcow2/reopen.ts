@@ -1,0 +1,27 @@
+/** Other runtime options for an image that is open. */
+import { Qcow2Open } from '../../abi';
+import { flushImage } from './lifetime';
+import { Qcow2Node } from './image';
+import { checkLazy, makeCaches } from './open';
+
+/** @param flags {@link Qcow2Open}; sizes as in openImage. On a failure all is as it was. */
+export function reopenImage(
+  image: Qcow2Node,
+  flags: i32,
+  l2CacheSize: f64,
+  refcountCacheSize: f64,
+  l2CacheEntrySize: f64,
+): i32 {
+  let r = checkLazy(image, flags);
+  if (r === 0) r = flushImage(image);
+  if (r < 0) return r;
+  const l2 = image.l2Cache;
+  const refs = image.refCache;
+  r = makeCaches(image, l2CacheSize, refcountCacheSize, l2CacheEntrySize);
+  if (r < 0) return r;
+  if (l2) l2.release();
+  if (refs) refs.release();
+  image.passDiscard = (flags & Qcow2Open.PASS_DISCARD) !== 0;
+  image.passDiscardSnapshot = (flags & Qcow2Open.PASS_DISCARD_SNAPSHOT) !== 0;
+  return 0;
+}
