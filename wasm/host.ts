@@ -21,6 +21,10 @@ export declare function fileExtent(file: i32, at: f64): f64;
 export declare function filePunch(file: i32, at: f64, bytes: f64): i32;
 /** Gives the file back. */
 export declare function fileClose(file: i32): void;
+/** Compresses with zstd into `limit` bytes; answers the length, or 0 if it does not fit. EIO: zstd is not loaded. */
+export declare function zstdCompress(from: usize, bytes: i32, to: usize, limit: i32): i32;
+/** Decompresses exactly `size` bytes with zstd and answers `size`; EIO: the data is damaged, or zstd is not loaded. */
+export declare function zstdDecompress(from: usize, bytes: i32, to: usize, size: i32): i32;
 /** Milliseconds since some moment, with a fraction. */
 export declare function clock(): f64;
 /** A check found something; `program` 1: the program's name is to be put in front. See {@link corrupted} for the text. */

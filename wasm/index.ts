@@ -226,6 +226,7 @@ export function createQcow2(
   refcountBits: i32,
   lazyRefcounts: i32,
   preallocation: i32,
+  compressionType: i32,
   backingFile: usize,
   backingFileLength: i32,
   backingFormat: usize,
@@ -240,6 +241,7 @@ export function createQcow2(
   wanted.refcountBits = refcountBits;
   wanted.lazyRefcounts = lazyRefcounts !== 0;
   wanted.preallocation = preallocation;
+  wanted.compressionType = compressionType;
   wanted.backingFile = backingFile;
   wanted.backingFileLength = backingFileLength;
   wanted.backingFormat = backingFormat;

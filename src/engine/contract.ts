@@ -6,6 +6,7 @@
  */
 import type { BlockFile, Errno } from '../files/contract';
 import type { NodeChanges } from './changes';
+import type { Codecs } from './codecs';
 
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
 export type NodeHandle = number & { readonly __node: unique symbol };
@@ -148,6 +149,8 @@ export interface Qcow2CreateOptions {
   refcountBits: number;
   lazyRefcounts: boolean;
   preallocation: Prealloc;
+  /** Default: zlib. */
+  compressionType?: 'zlib' | 'zstd';
   backingFile: string | null;
   backingFormat: string | null;
 }
@@ -234,6 +237,8 @@ export interface Engine {
   /** Changes of open nodes. */
   readonly changes: NodeChanges;
   alloc(bytes: number): IoBuffer;
+  /** Codecs of images that are loaded when they are needed. */
+  readonly codecs: Codecs;
   /** Size of the linear memory now, bytes. */
   memoryBytes(): number;
   /** Called for each event, at once, from inside the request: it must not call back into the engine. */
@@ -284,7 +289,7 @@ export interface Engine {
   read(node: NodeHandle, offset: number, bytes: number, buffer: IoBuffer, at?: number): void;
   write(node: NodeHandle, offset: number, bytes: number, buffer: IoBuffer, at?: number, flags?: number): void;
   /**
-   * Writes clusters compressed (qcow2 with zlib): they must be whole, but for the one at the end of the disk (else EINVAL),
+   * Writes clusters compressed (qcow2): they must be whole, but for the one at the end of the disk (else EINVAL),
    * and nothing may be allocated there (EIO). What does not get smaller is written as it is. 0 bytes: ends a series of
    * such writes. ENOTSUP: the node has no compression.
    */

@@ -29,6 +29,7 @@ import type {
   Qcow2OpenOptions,
   Snapshot,
 } from './contract';
+import type { Codecs } from './codecs';
 import type { EngineExports } from './exports';
 import { Host, readUtf16 } from './host';
 
@@ -65,6 +66,7 @@ class WasmEngine implements Engine {
   onEvent: ((event: EngineEvent) => void) | null = null;
   onFinding: CheckFinding | null = null;
   readonly #host = new Host();
+  readonly codecs: Codecs = this.#host.codecs;
   readonly #wasm: EngineExports;
   readonly #record: number;
   readonly changes: NodeChanges;
@@ -318,6 +320,7 @@ class WasmEngine implements Engine {
           options.refcountBits,
           Number(options.lazyRefcounts),
           options.preallocation,
+          Number(options.compressionType === 'zstd'),
           file?.pointer ?? 0,
           file?.bytes ?? -1,
           format?.pointer ?? 0,

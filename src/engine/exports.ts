@@ -45,6 +45,7 @@ export interface EngineExports {
     refcountBits: number,
     lazyRefcounts: number,
     preallocation: number,
+    compressionType: number,
     backingFile: number,
     backingFileLength: number,
     backingFormat: number,

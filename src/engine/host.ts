@@ -1,6 +1,8 @@
 /** The host side of the data plane's imports: open files by number. No exception passes a frame of the WASM. */
 import { Errno, FileError } from '../files/contract';
 import type { BlockFile } from '../files/contract';
+import { CodecTable } from './codecs';
+import type { Zstd } from './zstd';
 
 /** What the data plane reports while a request runs. */
 export type ThresholdReport = (node: number, exceeded: number, threshold: number) => void;
@@ -15,6 +17,7 @@ export type CorruptionReport = (
 /** The files that nodes hold, and the functions that the data plane calls on them. */
 export class Host {
   readonly #files: (BlockFile | null)[] = [];
+  readonly codecs = new CodecTable();
   /** Set as soon as the instance exists. */
   memory!: WebAssembly.Memory;
   onCorruption: CorruptionReport | null = null;
@@ -65,6 +68,17 @@ export class Host {
     this.#files.length = 0;
   }
 
+  /** Has zstd work on pieces of linear memory; EIO if it is not loaded, or if it traps. */
+  #zstd(work: (zstd: Zstd, piece: (at: number, bytes: number) => Uint8Array) => number): number {
+    const { zstd } = this.codecs;
+    if (!zstd) return -Errno.EIO;
+    try {
+      return work(zstd, (at, bytes) => new Uint8Array(this.memory.buffer, at, bytes));
+    } catch {
+      return -Errno.EIO;
+    }
+  }
+
   /** The functions of wasm/host.ts. */
   imports(): Record<string, (...args: number[]) => number | void> {
     return {
@@ -107,6 +121,12 @@ export class Host {
         this.#files[id] = null;
       },
       clock: () => performance.now(),
+      zstdCompress: (from, bytes, to, limit) =>
+        this.#zstd((zstd, piece) => zstd.compress(piece(from, bytes), piece(to, limit))),
+      zstdDecompress: (from, bytes, to, size) =>
+        this.#zstd((zstd, piece) =>
+          zstd.decompress(piece(from, bytes), piece(to, size)) ? size : -Errno.EIO,
+        ),
       finding: (_node, text, units, program) => {
         const message = readUtf16(this.memory, text, units);
         try {

@@ -389,6 +389,7 @@ function qcow2Options(options: QmpObject): Qcow2CreateOptions {
     refcountBits,
     lazyRefcounts,
     preallocation,
+    compressionType: options['compression-type'] === 'zstd' ? 'zstd' : 'zlib',
     backingFile,
     backingFormat,
   };
@@ -409,9 +410,7 @@ function checkLater(options: QmpObject, version: number): void {
   if (options['data-file'] !== undefined) {
     throw version < 3 ? needsV3('External data files are') : notYet('external data files of qcow2 images');
   }
-  if (options['compression-type'] === 'zstd') {
-    throw version < 3 ? needsV3('Non-zlib compression type is') : notYet('zstd compression of qcow2 images');
-  }
+  if (options['compression-type'] === 'zstd' && version < 3) throw needsV3('Non-zlib compression type is');
   if (options['extended-l2'] === true) throw notYet('extended L2 entries of qcow2 images');
   if (options.encrypt !== undefined) throw notYet('encryption of qcow2 images');
 }

@@ -170,7 +170,6 @@ test('headers alone can be read of images that are not supported yet', async () 
   const path = scratch.path('later.qcow2');
   for (const options of [
     'extended_l2=on',
-    'compression_type=zstd',
     'data_file=' + scratch.path('data.raw'),
   ]) {
     must('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', options, path, '10M');
@@ -178,7 +177,6 @@ test('headers alone can be read of images that are not supported yet', async () 
     expect(engine.qcow2Info(image.node)).toMatchObject({
       size: 10 << 20,
       extendedL2: options.startsWith('ext'),
-      compressionType: options.startsWith('comp') ? 'zstd' : 'zlib',
       dataFile: options.startsWith('data') ? scratch.path('data.raw') : null,
     });
     const buffer = engine.alloc(512);

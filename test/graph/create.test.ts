@@ -70,6 +70,7 @@ const CASES: Case[] = [
   qcow2({ compat: '0.9' }, 'compat=0.9'),
   qcow2({ compat: '0.10', lazy_refcounts: true }, 'compat=0.10,lazy_refcounts=on'),
   qcow2({ compat: '0.10', refcount_bits: 8 }, 'compat=0.10,refcount_bits=8'),
+  qcow2({ compression_type: 'zstd' }, 'compression_type=zstd'),
   qcow2({ compat: '0.10', compression_type: 'zstd' }, 'compat=0.10,compression_type=zstd'),
   qcow2({ compat: '0.10', extended_l2: true }, 'compat=0.10,extended_l2=on'),
   qcow2({ extended_l2: true, cluster_size: 4096 }, 'extended_l2=on,cluster_size=4k'),
@@ -171,7 +172,6 @@ describe('qemu-img create', () => {
     const world = new World();
     const graph = world.graph();
     for (const [values, what] of [
-      [{ compression_type: 'zstd' }, 'zstd compression of qcow2 images'],
       [{ extended_l2: true }, 'extended L2 entries of qcow2 images'],
       [{ data_file: 'd' }, 'external data files of qcow2 images'],
       [{ encryption: true }, 'encryption of qcow2 images'],

@@ -22,20 +22,43 @@ const OVERLAP_FLAGS = [
   'bitmap-directory',
 ];
 const MAX_INTERVAL = 2n ** 32n - 1n;
-/** Of the file header: magic, version, backing file, cluster bits. */
-const HEADER_START = 24;
+/** Of the file header: up to the incompatible features. */
+const HEADER_START = 80;
+/** The incompatible feature of a compression type that is not zlib. */
+const COMPRESSION_TYPE = 8;
 
-/** The cluster size that the header states; 64 KiB if there is no header, which the open will complain about. */
-function clusterSizeOf({ engine }: OpenContext, file: BlockNode): number {
+/** What must be known of an image before it is opened. */
+interface HeaderStart {
+  /** Bytes; 64 KiB if there is no header, which the open will complain about. */
+  clusterSize: number;
+  /** Its compressed clusters are zstd's, the only other type. */
+  zstd: boolean;
+}
+
+function headerStart({ engine }: OpenContext, file: BlockNode): HeaderStart {
   const buffer = engine.alloc(512);
   try {
     engine.read(file.handle, 0, HEADER_START, buffer);
-    const bits = new DataView(buffer.view().slice().buffer).getUint32(20);
-    return bits >= 9 && bits <= 21 ? 2 ** bits : 65536;
+    const header = new DataView(buffer.view().slice().buffer);
+    const bits = header.getUint32(20);
+    return {
+      clusterSize: bits >= 9 && bits <= 21 ? 2 ** bits : 65536,
+      zstd: header.getUint32(4) >= 3 && (header.getUint32(76) & COMPRESSION_TYPE) !== 0,
+    };
   } catch {
-    return 65536;
+    return { clusterSize: 65536, zstd: false };
   } finally {
     buffer.free();
+  }
+}
+
+/** Fetches the code of zstd. Data of the image cannot be read before it is there. */
+async function loadZstd({ engine }: OpenContext): Promise<void> {
+  try {
+    await engine.codecs.loadZstd();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new GraphError(`Could not load the zstd codec: ${reason}`);
   }
 }
 
@@ -92,7 +115,8 @@ function takeOpenOptions(context: OpenContext, file: BlockNode): Qcow2OpenOption
   const entry = options.takeSize('l2-cache-entry-size');
   const refcount = options.takeSize('refcount-cache-size');
   const interval = options.takeNumber('cache-clean-interval');
-  const clusterSize = total === undefined && entry === undefined ? 65536 : clusterSizeOf(context, file);
+  const clusterSize =
+    total === undefined && entry === undefined ? 65536 : headerStart(context, file).clusterSize;
   const sizes = divideCache(
     {
       ...(total !== undefined && { total }),
@@ -228,6 +252,7 @@ export const qcow2: Driver = {
     const encryption = options.takeText('encrypt.format');
     options.takeText('encrypt.key-secret');
     const { noUnref, ...open } = wanted;
+    if (!node.noIo && headerStart(context, file).zstd) await loadZstd(context);
     const handle = engine.openQcow2(file.handle, open);
     try {
       const header = engine.qcow2Info(handle);

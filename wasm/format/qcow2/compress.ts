@@ -1,11 +1,12 @@
 /** Writing compressed clusters: where their data goes, and what becomes of those that do not get smaller. */
 import { Err } from '../../abi';
 import { deflate } from '../../codec/deflate';
+import { zstdCompress } from '../../host';
 import { be64, putBe64 } from '../../util/endian';
 import { allocateAt, allocateClusters, freeClusters } from './allocate';
 import { signalCorruption } from './corruption';
 import { Qcow2Node } from './image';
-import { COMPRESSED, EXTERNAL_DATA, MAX_HOST, OFFSET_MASK } from './layout';
+import { COMPRESSED, CompressionType, EXTERNAL_DATA, MAX_HOST, OFFSET_MASK } from './layout';
 import { checkWrite, Meta } from './overlap';
 import { changeRefcounts, loadRefcount, maxRefcount, refcount } from './refcount';
 import { writableTable } from './tables';
@@ -47,8 +48,14 @@ function writeCluster(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i
   }
   // What does not save a byte is written as it is.
   const packed = image.compressed.get(size);
-  const length = deflate(plain, size, packed, size - 1);
-  return length < 0 ? writeGuest(image, offset, bytes, from) : storePacked(image, offset, length, packed);
+  let length = 0;
+  if (image.compressionType === CompressionType.ZSTD) {
+    length = zstdCompress(plain, size, packed, size - 1);
+    if (length < 0) return length;
+  } else {
+    length = deflate(plain, size, packed, size - 1);
+  }
+  return length <= 0 ? writeGuest(image, offset, bytes, from) : storePacked(image, offset, length, packed);
 }
 
 /** Puts the compressed data of one cluster into the file and points its L2 entry there. */

@@ -1,8 +1,10 @@
 /** Reading compressed clusters. */
 import { Err } from '../../abi';
 import { inflate } from '../../codec/inflate';
+import { zstdDecompress } from '../../host';
 import { compressedBytes, compressedOffset } from './allocate';
 import { Qcow2Node } from './image';
+import { CompressionType } from './layout';
 
 /**
  * Copies a piece of a compressed cluster. The cluster that was decompressed last is kept: the pieces of one cluster are
@@ -23,7 +25,9 @@ export function readCompressedCluster(image: Qcow2Node, offset: i64, entry: u64,
       target = image.plain;
       image.plainEntry = 0;
     }
-    if (inflate(source, stored, target, size) !== size) return -Err.EIO;
+    const zstd = image.compressionType === CompressionType.ZSTD;
+    const got = zstd ? zstdDecompress(source, stored, target, size) : inflate(source, stored, target, size);
+    if (got !== size) return -Err.EIO;
     if (whole) return 0;
     image.plainEntry = entry;
   }

@@ -6,7 +6,7 @@ import { fail, failErrno, prefixError } from '../../util/errors';
 import { allocateClusters } from './allocate';
 import { updateHeader } from './header';
 import { KeptBytes, Qcow2Node } from './image';
-import { Field, FULL_HEADER, LAZY_REFCOUNTS, MAGIC } from './layout';
+import { COMPRESSION, CompressionType, Field, FULL_HEADER, LAZY_REFCOUNTS, MAGIC } from './layout';
 import { closeImage } from './lifetime';
 import { openImage } from './open';
 import { resize } from './resize';
@@ -22,6 +22,8 @@ export class NewImage {
   refcountBits: i32 = 16;
   lazyRefcounts: bool = false;
   preallocation: i32 = 0;
+  /** {@link CompressionType} */
+  compressionType: i32 = 0;
   backingFile: usize = 0;
   backingFileLength: i32 = -1;
   backingFormat: usize = 0;
@@ -86,6 +88,11 @@ function checkOptions(file: BlockNode, wanted: NewImage): i32 {
     const text = 'Different refcount widths than 16 bits require compatibility level 1.1 or above';
     return fail(Err.EINVAL, text + ' (use version=v3 or greater)');
   }
+  const type = wanted.compressionType;
+  if (type < CompressionType.ZLIB || type > CompressionType.ZSTD) return -Err.EINVAL;
+  if (wanted.version < 3 && type !== CompressionType.ZLIB) {
+    return fail(Err.EINVAL, 'Non-zlib compression type is only supported with ' + v3);
+  }
   if (file.readOnly) return fail(Err.EACCES, 'Block node is read-only');
   return 0;
 }
@@ -105,6 +112,10 @@ function writeSkeleton(file: BlockNode, wanted: NewImage): i32 {
     putBe32(out + Field.REFCOUNT_ORDER, ctz<u32>(<u32>wanted.refcountBits));
     putBe32(out + Field.HEADER_LENGTH, FULL_HEADER);
     if (wanted.lazyRefcounts) putBe64(out + Field.COMPATIBLE, LAZY_REFCOUNTS);
+    if (wanted.compressionType !== CompressionType.ZLIB) {
+      putBe64(out + Field.INCOMPATIBLE, COMPRESSION);
+      store<u8>(out + Field.COMPRESSION_TYPE, <u8>wanted.compressionType);
+    }
   }
   putBe64(out + cluster, <u64>cluster * 2);
   // What the file holds beyond stays, as with QEMU: nothing refers to it.

@@ -62,6 +62,12 @@ export const ZERO: u64 = 1;
 export const OFFSET_MASK: u64 = 0x00fffffffffffe00;
 export const REFTABLE_MASK: u64 = ~(<u64>511);
 
+/** How compressed clusters are compressed. */
+export const enum CompressionType {
+  ZLIB = 0,
+  ZSTD = 1,
+}
+
 /** Limits of what is read into memory. */
 export const MAX_L1_BYTES: i64 = 32 << 20;
 export const MAX_REFTABLE_BYTES: i64 = 8 << 20;

@@ -8,6 +8,7 @@ import { readExtensions, refuseUnknownFeatures } from './header';
 import { ImageGuard, KeptBytes, Qcow2Node } from './image';
 import {
   COMPRESSION,
+  CompressionType,
   CORRUPT,
   CRYPT_LUKS,
   EXTENDED_L2,
@@ -179,7 +180,7 @@ function checkCompression(image: Qcow2Node, headerLength: u32): i32 {
     image.compressionType = load<u8>(image.header + Field.COMPRESSION_TYPE);
   }
   if (image.version < 3) image.compressionType = 0;
-  if (image.compressionType > 1) {
+  if (image.compressionType > CompressionType.ZSTD) {
     return fail(Err.ENOTSUP, `qcow2: unknown compression type: ${image.compressionType}`);
   }
   const flagged = (image.incompatible & COMPRESSION) !== 0;
@@ -245,7 +246,6 @@ function refuseLaterFeatures(image: Qcow2Node): i32 {
   else if (image.incompatible & EXTERNAL_DATA) what = 'external data files';
   else if (image.forCheck) return 0;
   else if (image.incompatible & EXTENDED_L2) what = 'extended L2 entries';
-  else if (image.compressionType) what = 'images compressed with zstd';
   if (!what.length) return 0;
   return fail(Err.ENOTSUP, `qcow2: ${what} are not supported yet`);
 }
