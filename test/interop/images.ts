@@ -131,6 +131,13 @@ export const recipes: readonly ImageRecipe[] = [
   ...CLUSTER_SIZES.map((size) =>
     converted(`compressed, clusters of ${bytesText(size)}`, `cluster_size=${size}`, '-c'),
   ),
+  ...[512, 65536, 2097152].map((size) =>
+    converted(
+      `compressed with zstd, clusters of ${bytesText(size)}`,
+      `compression_type=zstd,cluster_size=${size}`,
+      '-c',
+    ),
+  ),
   converted('compressed, version 2', 'compat=0.10', '-c'),
   ...REFCOUNT_BITS.map((bits) => converted(`refcounts of ${bits} bits`, `refcount_bits=${bits}`)),
   ...REFCOUNT_BITS.map((bits) =>
