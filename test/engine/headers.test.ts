@@ -168,10 +168,7 @@ test('bitmaps of an image that was written here are not trusted afterwards', asy
 
 test('headers alone can be read of images that are not supported yet', async () => {
   const path = scratch.path('later.qcow2');
-  for (const options of [
-    'extended_l2=on',
-    'data_file=' + scratch.path('data.raw'),
-  ]) {
+  for (const options of ['extended_l2=on', 'data_file=' + scratch.path('data.raw')]) {
     must('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', options, path, '10M');
     const image = openQcow2(engine, await load(path), { readOnly: true, noIo: true });
     expect(engine.qcow2Info(image.node)).toMatchObject({
