@@ -29,6 +29,7 @@ import { RawNode } from './format/raw';
 import { clearError, errorText } from './util/errors';
 import { zeroRun as countZeroRun } from './util/memory';
 
+export * from './exports/amend';
 export * from './exports/change';
 
 const recordBlock: usize = heap.alloc(<usize>RECORD_BYTES);

@@ -5,6 +5,7 @@
  * requests never overlap; whoever has a long task cuts it into calls of about 10 ms.
  */
 import type { BlockFile, Errno } from '../files/contract';
+import type { ImageAmend } from './amend';
 import type { NodeChanges } from './changes';
 import type { Codecs } from './codecs';
 
@@ -236,6 +237,7 @@ export interface CorruptionEvent {
 export interface Engine {
   /** Changes of open nodes. */
   readonly changes: NodeChanges;
+  readonly amend: ImageAmend;
   alloc(bytes: number): IoBuffer;
   /** Codecs of images that are loaded when they are needed. */
   readonly codecs: Codecs;

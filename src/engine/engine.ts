@@ -11,6 +11,7 @@ import {
 } from '../../wasm/abi';
 import { Errno, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
+import { makeImageAmend, type ImageAmend } from './amend';
 import { makeNodeChanges, type NodeChanges } from './changes';
 import { BlockError, Prealloc } from './contract';
 import type {
@@ -70,6 +71,7 @@ class WasmEngine implements Engine {
   readonly #wasm: EngineExports;
   readonly #record: number;
   readonly changes: NodeChanges;
+  readonly amend: ImageAmend;
   /** Why the instance is dead; null: it is not. */
   #trap: string | null = null;
 
@@ -97,6 +99,11 @@ class WasmEngine implements Engine {
       host: this.#host,
       call: (run) => this.#call(run),
       qcow2Flags,
+    });
+    this.amend = makeImageAmend({
+      wasm: this.#wasm,
+      call: (run) => this.#call(run),
+      text: (text) => this.#text(text),
     });
   }
 

@@ -63,6 +63,7 @@ export interface EngineExports {
     l2CacheEntrySize: number,
   ): number;
   setWriteThreshold(node: number, bytes: number): number;
+  changeBacking(node: number, file: number, fileBytes: number, format: number, formatBytes: number): number;
   setReadOnly(node: number, readOnly: number): number;
   close(node: number): number;
   length(node: number): number;

@@ -190,6 +190,11 @@ export interface BlockUser {
    * else may be asked of the node before its end.
    */
   check(repair: CheckRepair, report: CheckFinding): ImageCheck;
+  /**
+   * Makes the image name another backing file, null: none; what it reads now stays as it is. A name needs a format. The
+   * node must be writable. Failures are `BlockError`s with strerror's texts, ENOSPC: the header has no room.
+   */
+  changeBackingFile(file: string | null, format: string | null): void;
   stats(): NodeStats;
   /** The node with this handle (`file` of a block status); null if it is not in this graph. */
   nodeOf(handle: NodeHandle): NodeView | null;

@@ -13,6 +13,7 @@ import {
 import { Errno, strerror } from '../files/contract';
 import { Permission } from '../files/locks';
 import type { BlockGraphInfo, BlockNodeInfo, BlockUser, ImageCheck, ImageSnapshots, NodeView } from './api';
+import { changeBackingFile } from './backingname';
 import { toGraphError } from './errors';
 import { graphInfo, nodeInfo } from './info';
 import { Role, type BlockNode, type Link, type LinkParent } from './node';
@@ -220,6 +221,10 @@ export class NodeUser implements BlockUser, LinkParent {
       },
       end: () => engine.checkEnd(handle),
     };
+  }
+
+  changeBackingFile(file: string | null, format: string | null): void {
+    changeBackingFile(this.root.node, file, format, true);
   }
 
   stats(): NodeStats {

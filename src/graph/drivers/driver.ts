@@ -73,6 +73,8 @@ export interface Driver {
     'discard-nb-failed': number;
     'discard-bytes-ok': number;
   };
+  /** Stores another backing file in the image; see backingname.ts. */
+  changeBackingFile?(node: BlockNode, file: string | null, format: string | null): void;
   /** What `-o` can say at creation, in the order of declaration; absent: no creation by options. */
   readonly createOptions?: readonly CreateOption[];
   /** `qemu-img create`: makes the image `filename` from the values of options. */

@@ -277,6 +277,8 @@ export const qcow2: Driver = {
   },
   specific: (node) => ({ type: 'qcow2', data: specificInfo(info(node)) }),
   encrypted: (node) => info(node).cryptMethod !== 0,
+  changeBackingFile: ({ engine, handle }, file, format) =>
+    engine.amend.changeBackingFile(handle, file, format),
   createOptions: CREATE_OPTIONS,
   async createImage(creator: Creator, filename: string, values: CreateValues) {
     await creator.createQcow2Image(filename, values);

@@ -115,6 +115,8 @@ export class Qcow2Node extends MappedNode {
 
   /** The first cluster as it was read, and what lies in it. */
   header: usize = 0;
+  /** Names of the header that are not in the cluster that was read; 0: none. */
+  names: usize = 0;
   unknownFields: KeptBytes | null = null;
   backingFile: KeptBytes | null = null;
   backingFormat: KeptBytes | null = null;

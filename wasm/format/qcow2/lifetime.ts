@@ -63,6 +63,7 @@ export function releaseImage(image: Qcow2Node): void {
   if (image.freed) heap.free(image.freed);
   if (image.plain) heap.free(image.plain);
   if (image.header) heap.free(image.header);
+  if (image.names) heap.free(image.names);
   image.l1 = 0;
   image.reftable = 0;
   image.snapshotTables = 0;
@@ -71,6 +72,7 @@ export function releaseImage(image: Qcow2Node): void {
   image.freedRanges = 0;
   image.plain = 0;
   image.header = 0;
+  image.names = 0;
   image.replaced.release();
   image.copied.release();
   image.compressed.release();
