@@ -252,6 +252,8 @@ export interface BlockGraphApi {
   /** `blockdev-add`; `options` passed the schema. A node-name is needed. */
   blockdevAdd(options: QDict): Promise<void>;
   blockdevDel(nodeName: string): Promise<void>;
+  /** `blockdev-reopen`; each of the options passed the schema. All or nothing. */
+  blockdevReopen(list: readonly QDict[]): Promise<void>;
   blockResize(target: { device?: string; nodeName?: string; size: number }): Promise<void>;
   /** `blockdev-snapshot-internal-sync` */
   snapshotInternal(device: string, name: string): Promise<void>;

@@ -30,6 +30,8 @@ export class GraphChange {
   /** References to give back at the end: those of links that are gone, or of links that are there after all. */
   private readonly released: BlockNode[] = [];
   private readonly taken: BlockNode[] = [];
+  /** What is due when the change lasts; it must not fail. */
+  private readonly ends: Undo[] = [];
   private permissions: PreparedPermissions | null = null;
 
   constructor(private readonly holder: NodeHolder) {}
@@ -45,8 +47,13 @@ export class GraphChange {
     this.undo.push(undo);
   }
 
+  /** What is due when the change lasts; it must not fail. */
+  atCommit(end: Undo): void {
+    this.ends.push(end);
+  }
+
   /** Something else that is done by `prepare`, after permissions were taken. */
-  then(step: ChangeStep): void {
+  later(step: ChangeStep): void {
     this.steps.push(step);
   }
 
@@ -69,7 +76,7 @@ export class GraphChange {
     this.touch(parent);
     const handle = () => parent.handle;
     if (role & Role.COW) {
-      this.then(() => {
+      this.later(() => {
         parent.engine.setBacking(handle(), child?.handle ?? null);
         return () => parent.engine.setBacking(handle(), old?.node.handle ?? null);
       });
@@ -125,7 +132,7 @@ export class GraphChange {
     if (!(parent instanceof BlockNode)) return;
     this.touch(parent);
     if (link.role & Role.COW) {
-      this.then(() => {
+      this.later(() => {
         parent.engine.setBacking(parent.handle, to.handle);
         return () => parent.engine.setBacking(parent.handle, from.handle);
       });
@@ -136,7 +143,7 @@ export class GraphChange {
 
   private repoint(parent: BlockNode, from: BlockNode, to: BlockNode): void {
     const { changes } = parent.engine;
-    this.then(() => {
+    this.later(() => {
       changes.replaceChild(parent.handle, from.handle, to.handle);
       return () => changes.replaceChild(parent.handle, to.handle, from.handle);
     });
@@ -188,6 +195,7 @@ export class GraphChange {
   /** Makes a prepared change last. Nodes that nobody uses any more are closed; a failure of that is thrown at the end. */
   async commit(): Promise<void> {
     await this.permissions?.commit();
+    for (const end of this.ends) await end();
     await this.release(this.released);
   }
 

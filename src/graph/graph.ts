@@ -25,6 +25,7 @@ import { Role, type BlockNode, type Link } from './node';
 import { Opener } from './open';
 import { Options } from './options';
 import { permissionList } from './permissions';
+import { Reopening } from './reopen';
 import { createInternal, deleteInternal } from './snapshots';
 import { NodeUser, type UserHost } from './user';
 
@@ -94,6 +95,18 @@ export class BlockGraph implements BlockGraphApi, UserHost {
       if (node.references > 1) throw new GraphError(`Block device ${nodeName} is in use`);
       node.monitorOwned = false;
       await this.opener.unref(node);
+    });
+  }
+
+  blockdevReopen(list: readonly QDict[]): Promise<void> {
+    return this.exclusive(async () => {
+      const reopening = new Reopening(this.opener);
+      for (const options of list) {
+        const name = options['node-name'];
+        if (typeof name !== 'string') throw new GraphError('node-name not specified');
+        reopening.add(this.opener.table.named(name), Options.from(options), false);
+      }
+      await reopening.apply();
     });
   }
 

@@ -78,6 +78,10 @@ export class BlockNode implements NodeView, LinkParent {
   /** Made by blockdev-add and not deleted. */
   monitorOwned = false;
   follower: PermissionFollower | null = null;
+  /** Of `given`, what this node was told itself and has not inherited. */
+  explicit: Options;
+  /** The node in whose options this one was described: reopening that one reopens this one too. */
+  inheritsFrom: BlockNode | null = null;
   backingFile = '';
   backingFormat = '';
   /** The name that an implicit backing file has, or the stored one if the backing file was overridden. */
@@ -103,7 +107,9 @@ export class BlockNode implements NodeView, LinkParent {
     public common: CommonOptions,
     /** Opened for information only. */
     readonly noIo: boolean,
-  ) {}
+  ) {
+    this.explicit = given;
+  }
 
   get driver(): string {
     return this.type.name;

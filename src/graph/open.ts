@@ -44,6 +44,8 @@ export interface OpenRequest {
   /** The node, if it is a format, is to be checked. */
   check?: boolean;
   implicit?: Implicit | null;
+  /** Of the options, those that are not inherited; default: all. */
+  explicit?: Options;
 }
 
 /** Makes and ends nodes of one graph. */
@@ -67,6 +69,7 @@ export class Opener {
       noBacking: request.noBacking ?? false,
       noIo: request.noIo ?? false,
       check: request.check ?? false,
+      explicit: request.explicit ?? null,
       implicit: inside ? { ...implicit, reason: 'json' } : implicit,
     };
     takeNoBacking(state, this.environment);
@@ -152,6 +155,7 @@ export class Opener {
     if (state.implicit && driver.protocol) this.gate(state.implicit, filename, driver.name);
     const node = new BlockNode(this.environment.engine, driver, given, common, state.noIo);
     node.forCheck = state.check;
+    if (state.explicit) node.explicit = givenOptions(state.explicit);
     this.table.name(node, name);
     try {
       node.handle = await driver.open(this.context(state, node, filename));
@@ -171,7 +175,9 @@ export class Opener {
       const ready = name === 'file' ? (state.file ?? null) : null;
       if (ready) ready.references++;
       const child = ready ?? (await this.openBelow({ ...state, parent: node }, name, role, undefined));
-      if (child) await this.link(node, child, name, role);
+      // Nobody else knows a node that was opened just now, for these options.
+      const described = child?.references === (ready ? 2 : 1);
+      if (child) await this.link(node, child, { name, role, described });
       else if (required) throw new GraphError(`A block device must be specified for "${name}"`);
       return child;
     };
@@ -187,11 +193,16 @@ export class Opener {
   }
 
   /** Makes `child` a child of `node`; the caller's reference on it goes over to the link. */
-  private async link(node: BlockNode, child: BlockNode, name: string, role: number): Promise<void> {
+  private async link(
+    node: BlockNode,
+    child: BlockNode,
+    { name, role, described }: { name: string; role: number; described: boolean },
+  ): Promise<void> {
     const link: Link = { name, role, parent: node, node: child, perm: 0, shared: Permission.ALL };
     try {
       if (reaches(child, node)) throw new CycleError(child, name, node);
       await attach(link, node);
+      if (described) child.inheritsFrom = node;
     } finally {
       await this.unref(child);
     }
@@ -208,11 +219,13 @@ export class Opener {
     const reference = state.options.text(name);
     if (reference !== undefined) state.options.delete(name);
     if (reference === undefined && below.size === 0 && filename === undefined) return null;
+    const explicit = below.clone();
     if (reference === undefined) inherit(below, state.options, state.parent ?? null);
     return this.open({
       filename,
       reference,
       options: below,
+      explicit,
       protocol: (role & Role.PRIMARY) !== 0,
       noIo: role & (Role.METADATA | Role.PRIMARY) ? false : state.noIo,
       implicit: state.implicit,
@@ -250,16 +263,19 @@ export class Opener {
       stored,
     }: { below: Options; reference: string | undefined; stored: string | undefined },
   ): Promise<void> {
+    const explicit = below.clone();
     if (reference === undefined) inheritBacking(below, node.common);
     const implicit = stored === undefined ? state.implicit : await this.extendChain(state, node, stored);
     const child = await this.open({
       filename: stored,
       reference,
       options: below,
+      explicit,
       noIo: state.noIo,
       implicit,
     });
-    await this.link(node, child, 'backing', Role.COW);
+    const described = child.references === 1;
+    await this.link(node, child, { name: 'backing', role: Role.COW, described });
     this.environment.engine.setBacking(node.handle, child.handle);
   }
 
@@ -311,6 +327,7 @@ interface Opening {
   noBacking: boolean;
   noIo: boolean;
   check: boolean;
+  explicit: Options | null;
   implicit: Implicit | null;
   /** The `file` child of a format, which is open before the format itself is known. */
   file?: BlockNode | null;
@@ -383,7 +400,7 @@ function byFilename(filename: string | undefined, parse: boolean): Driver {
 }
 
 /** Hands the options on that a child has from its parent unless it has its own (graph.md section 2). */
-function inherit(below: Options, options: Options, parent: BlockNode | null): void {
+export function inherit(below: Options, options: Options, parent: BlockNode | null): void {
   const pass = (key: string, effective: boolean | undefined) => {
     const value = effective ?? options.get(key);
     if (value !== undefined) below.setDefault(key, value);
@@ -397,7 +414,7 @@ function inherit(below: Options, options: Options, parent: BlockNode | null): vo
 }
 
 /** The same for a backing file, which is only read. */
-function inheritBacking(below: Options, common: CommonOptions): void {
+export function inheritBacking(below: Options, common: CommonOptions): void {
   below.setDefault('cache.direct', common.direct);
   below.setDefault('cache.no-flush', common.noFlush);
   below.setDefault('force-share', common.forceShare);
@@ -408,25 +425,35 @@ function inheritBacking(below: Options, common: CommonOptions): void {
 
 /** @param checkFilename called between the checks as in QEMU, and may throw */
 function takeCommon(options: Options, checkFilename: () => void): CommonOptions {
-  const common: CommonOptions = {
+  const forceShare = options.takeBoolean('force-share') ?? false;
+  const common: CommonOptions = { ...readCommon(options), forceShare };
+  if (forceShare && !common.readOnly) {
+    throw new GraphError('force-share=on can only be used with read-only images');
+  }
+  checkFilename();
+  checkCommon(common);
+  return common;
+}
+
+/** Takes the options of every node that can be changed while it is open. */
+export function readCommon(options: Options): Omit<CommonOptions, 'forceShare'> {
+  return {
     readOnly: options.takeBoolean('read-only') ?? false,
     autoReadOnly: options.takeBoolean('auto-read-only') ?? false,
     direct: options.takeBoolean('cache.direct') ?? false,
     noFlush: options.takeBoolean('cache.no-flush') ?? false,
-    forceShare: options.takeBoolean('force-share') ?? false,
     discard: takeDiscard(options),
     detectZeroes: options.takeEnum<DetectZeroes>('detect-zeroes', ['off', 'on', 'unmap']) ?? 'off',
   };
-  if (common.forceShare && !common.readOnly) {
-    throw new GraphError('force-share=on can only be used with read-only images');
-  }
-  checkFilename();
-  if (common.detectZeroes === 'unmap' && !common.discard) {
+}
+
+/** What these options forbid each other. */
+export function checkCommon({ detectZeroes, discard }: Omit<CommonOptions, 'forceShare'>): void {
+  if (detectZeroes === 'unmap' && !discard) {
     throw new GraphError(
       'setting detect-zeroes to unmap is not allowed without setting discard operation to unmap',
     );
   }
-  return common;
 }
 
 function takeDiscard(options: Options): boolean {

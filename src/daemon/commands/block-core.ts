@@ -13,6 +13,11 @@ export const blockCore: Handlers = {
     return {};
   },
 
+  'blockdev-reopen': async ({ options }, { graph }) => {
+    await graph.blockdevReopen(options);
+    return {};
+  },
+
   'blockdev-create': async (args, { graph, jobs }) => {
     graph.checkCreatable(args.options.driver);
     const driver = createJob(graph, args.options);

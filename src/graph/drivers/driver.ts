@@ -4,9 +4,10 @@ import type { FileStore } from '../../files/contract';
 import type { ImageLocks } from '../../files/locks';
 import type { ImageInfoSpecific } from '../../qapi/types.generated';
 import type { CreateOption, CreateValues } from '../api';
+import type { ChangeStep } from '../change';
 import type { Creator } from '../create';
 import { GraphError } from '../errors';
-import type { BlockNode } from '../node';
+import type { BlockNode, CommonOptions } from '../node';
 import type { Options } from '../options';
 
 /** The answer to something that QEMU can and this version cannot. */
@@ -31,6 +32,16 @@ export interface OpenContext {
   openChild(name: string, role: number, required: true): Promise<BlockNode>;
   openChild(name: string, role: number, required: false): Promise<BlockNode | null>;
 }
+
+/** What a driver works with while a node is reopened: the node has its new common options already. */
+export type ReopenContext = Omit<OpenContext, 'openChild'> & {
+  /** What the node was opened with before. */
+  before: { given: Options; common: CommonOptions };
+  /** Something to be done when permissions have been taken, after all below the node is reopened. */
+  later: (step: ChangeStep) => void;
+  /** Something to be done when the change lasts; it must not fail. */
+  atCommit: (end: () => void) => void;
+};
 
 /** Facts that not every node has (`bdrv_get_info`). */
 interface NodeDetails {
@@ -61,6 +72,13 @@ export interface Driver {
   parseFilename?(filename: string, options: Options): void;
   /** Opens in the engine, after children are attached. */
   open(context: OpenContext): Promise<NodeHandle>;
+  /** Options of this driver that can be left out when a node is reopened, though they were given before. */
+  readonly mutableOptions?: readonly string[];
+  /**
+   * Reopens a node: takes the options that can be changed, throws for bad values, and adds to the change what is to be
+   * done. Absent: nodes of this driver cannot be reopened.
+   */
+  reopen?(context: ReopenContext): void;
   /** The plain name of a node, if a plain name can say all; null: only `json:` can. Protocol drivers. */
   plainName?(node: BlockNode): string | null;
   details(node: BlockNode): NodeDetails | null;

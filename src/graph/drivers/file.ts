@@ -5,7 +5,7 @@ import { LockError, Permission, type ImageLock, type ImageLocks } from '../../fi
 import type { CreateValues } from '../api';
 import type { Creator } from '../create';
 import { GraphError, toGraphError } from '../errors';
-import type { PermissionFollower } from '../node';
+import type { CommonOptions, PermissionFollower } from '../node';
 import type { Driver, OpenContext } from './driver';
 
 const WRITERS = Permission.WRITE | Permission.WRITE_UNCHANGED | Permission.RESIZE;
@@ -96,7 +96,7 @@ class FileFollower implements PermissionFollower {
   constructor(
     private readonly filename: string,
     private readonly lock: ImageLock | null,
-    private readonly becomeWritable: (() => Promise<void>) | null,
+    public becomeWritable: (() => Promise<void>) | null,
   ) {}
 
   async prepare(perm: number, shared: number): Promise<void> {
@@ -138,6 +138,36 @@ async function openStored(files: FileStore, filename: string, write: boolean): P
   }
 }
 
+/** A file opened as the options of its node say. */
+interface AcquiredFile {
+  file: BlockFile;
+  /** Called when a writer comes; null: nothing is to be done then. */
+  becomeWritable: (() => Promise<void>) | null;
+}
+
+async function acquire(
+  files: FileStore,
+  filename: string,
+  { readOnly, autoReadOnly, noFlush }: CommonOptions,
+): Promise<AcquiredFile> {
+  // With auto-read-only a file that cannot be written is opened for reading, and for writing when a writer comes.
+  let dynamic: HeldFile | null = null;
+  let file: BlockFile;
+  if (!readOnly && autoReadOnly) {
+    file = await openStored(files, filename, true).catch(async (error: unknown) => {
+      if (!(error instanceof GraphError) || !RETRIED.includes(error.errno)) throw error;
+      return (dynamic = new HeldFile(await openStored(files, filename, false), false, !noFlush));
+    });
+  } else {
+    file = await openStored(files, filename, !readOnly);
+  }
+  if (!dynamic && noFlush) file = new HeldFile(file, file.readOnly, false);
+  const becomeWritable = async () => {
+    if (dynamic && !dynamic.writable) dynamic.replace(await openStored(files, filename, true));
+  };
+  return { file, becomeWritable: dynamic ? becomeWritable : null };
+}
+
 async function claim(files: FileStore, locks: ImageLocks, filename: string): Promise<ImageLock> {
   try {
     return locks.claim(await files.identity(filename));
@@ -173,23 +203,8 @@ export const file: Driver = {
     options.takeBoolean('x-check-cache-dropped');
     if (manager !== undefined) throw new GraphError(`No persistent reservation manager with id '${manager}'`);
 
-    const { readOnly, autoReadOnly } = node.common;
-    let opened: BlockFile;
-    // With auto-read-only a file that cannot be written is opened for reading, and for writing when a writer comes.
-    let dynamic: HeldFile | null = null;
-    const flushes = !node.common.noFlush;
-    if (!readOnly && autoReadOnly) {
-      opened = await openStored(files, filename, true).catch(async (error: unknown) => {
-        if (!(error instanceof GraphError) || !RETRIED.includes(error.errno)) throw error;
-        return (dynamic = new HeldFile(await openStored(files, filename, false), false, flushes));
-      });
-    } else {
-      opened = await openStored(files, filename, !readOnly);
-    }
-    if (!dynamic && !flushes) opened = new HeldFile(opened, opened.readOnly, false);
-    const becomeWritable = async () => {
-      if (dynamic && !dynamic.writable) dynamic.replace(await openStored(files, filename, true));
-    };
+    const { readOnly } = node.common;
+    const { file: opened, becomeWritable } = await acquire(files, filename, node.common);
     let lock: ImageLock | null = null;
     try {
       if (aio === 'native' && !node.common.direct) {
@@ -199,13 +214,33 @@ export const file: Driver = {
       }
       if (locking !== 'off') lock = await claim(files, locks, filename);
       const handle = engine.openFile(opened, { readOnly });
-      node.follower = new FileFollower(filename, lock, dynamic ? becomeWritable : null);
+      node.follower = new FileFollower(filename, lock, becomeWritable);
       return handle;
     } catch (error) {
       lock?.release();
       opened.close();
       throw error;
     }
+  },
+  mutableOptions: ['x-check-cache-dropped'],
+  reopen({ engine, files, node, options, filename, before, later, atCommit }) {
+    options.takeBoolean('x-check-cache-dropped');
+    const { common } = node;
+    const old = before.common;
+    const same = (['readOnly', 'autoReadOnly', 'noFlush'] as const).every((key) => common[key] === old[key]);
+    const { follower } = node;
+    if (same || !(follower instanceof FileFollower)) return;
+    later(async () => {
+      const { file: opened, becomeWritable } = await acquire(files, filename, common);
+      const replaced = engine.changes.replaceFile(node.handle, opened);
+      const becameWritable = follower.becomeWritable;
+      follower.becomeWritable = becomeWritable;
+      atCommit(() => replaced.close());
+      return () => {
+        engine.changes.replaceFile(node.handle, replaced).close();
+        follower.becomeWritable = becameWritable;
+      };
+    });
   },
   plainName: (node) => node.given.text('filename') ?? null,
   details: () => ({ clusterSize: 0, dirty: false }),

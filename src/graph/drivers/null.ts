@@ -30,6 +30,8 @@ function nullDriver(name: 'null-co' | 'null-aio'): Driver {
       // All sizes are whole sectors.
       return engine.openNull({ size: Math.ceil(size / 512) * 512, readZeroes, readOnly: node.readOnly });
     },
+    // Nothing but what every node has can be changed.
+    reopen: () => undefined,
     plainName: (node: BlockNode) => (node.given.has('size') || node.given.has('read-zeroes') ? null : only),
     details: () => null,
   };

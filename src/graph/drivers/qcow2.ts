@@ -7,7 +7,7 @@ import { GraphError } from '../errors';
 import { Role, type BlockNode } from '../node';
 import type { Options } from '../options';
 import { notYet } from './driver';
-import type { Driver, OpenContext } from './driver';
+import type { Driver, OpenContext, ReopenContext } from './driver';
 
 const OVERLAP_MODES = ['none', 'constant', 'cached', 'all'];
 const OVERLAP_FLAGS = [
@@ -35,7 +35,7 @@ interface HeaderStart {
   zstd: boolean;
 }
 
-function headerStart({ engine }: OpenContext, file: BlockNode): HeaderStart {
+function headerStart({ engine }: Pick<OpenContext, 'engine'>, file: BlockNode): HeaderStart {
   const buffer = engine.alloc(512);
   try {
     engine.read(file.handle, 0, HEADER_START, buffer);
@@ -102,7 +102,10 @@ function takeOverlapCheck(options: Options): void {
   for (const flag of OVERLAP_FLAGS) options.takeBoolean(`overlap-check.${flag}`);
 }
 
-function takeOpenOptions(context: OpenContext, file: BlockNode): Qcow2OpenOptions & { noUnref: boolean } {
+function takeOpenOptions(
+  context: Omit<OpenContext, 'openChild'>,
+  file: BlockNode,
+): Qcow2OpenOptions & { noUnref: boolean } {
   const { node, options } = context;
   const lazyRefcounts = options.takeBoolean('lazy-refcounts');
   const passDiscard = options.takeBoolean('pass-discard-request') ?? node.common.discard;
@@ -270,6 +273,34 @@ export const qcow2: Driver = {
       throw error;
     }
     return handle;
+  },
+  mutableOptions: [
+    'lazy-refcounts',
+    'pass-discard-request',
+    'pass-discard-snapshot',
+    'pass-discard-other',
+    'discard-no-unref',
+    'overlap-check',
+    'overlap-check.',
+    'cache-size',
+    'l2-cache-size',
+    'l2-cache-entry-size',
+    'refcount-cache-size',
+    'cache-clean-interval',
+    'encrypt.key-secret',
+  ],
+  reopen(context: ReopenContext) {
+    const { engine, node, options, before, later } = context;
+    const file = node.primary;
+    if (!file) return;
+    const { noUnref, ...wanted } = takeOpenOptions(context, file);
+    if (noUnref) throw notYet("option 'discard-no-unref' of qcow2");
+    const old = takeOpenOptions({ ...context, options: before.given.clone() }, file);
+    options.takeText('encrypt.key-secret');
+    later(() => {
+      engine.changes.reopenQcow2(node.handle, wanted);
+      return () => engine.changes.reopenQcow2(node.handle, old);
+    });
   },
   details: (node) => {
     const { clusterSize, dirty } = info(node);

@@ -1,9 +1,17 @@
 /** raw: the file as it is, or a window of it. */
 import type { NodeHandle } from '../../engine/contract';
 import { Role } from '../node';
+import type { Options } from '../options';
 import type { CreateValues } from '../api';
 import type { Creator } from '../create';
 import type { Driver, OpenContext } from './driver';
+
+/** The options that say what of the file is shown. */
+function readWindow(options: Options): { offset?: number; size?: number } {
+  const offset = options.takeSize('offset');
+  const size = options.takeSize('size');
+  return { ...(offset !== undefined && { offset }), ...(size !== undefined && { size }) };
+}
 
 export const raw: Driver = {
   name: 'raw',
@@ -16,14 +24,21 @@ export const raw: Driver = {
   resizable: true,
   async open(context: OpenContext): Promise<NodeHandle> {
     const { engine, node, options } = context;
-    const offset = options.takeSize('offset');
-    const size = options.takeSize('size');
-    const windowed = (offset ?? 0) > 0 || size !== undefined;
+    const window = readWindow(options);
+    const windowed = (window.offset ?? 0) > 0 || window.size !== undefined;
     const file = await context.openChild('file', Role.PRIMARY | (windowed ? Role.DATA : Role.FILTERED), true);
     return engine.openRaw(file.handle, {
-      ...(offset !== undefined && { offset }),
-      ...(size !== undefined && { size }),
+      ...window,
       readOnly: node.readOnly,
+    });
+  },
+  mutableOptions: ['offset', 'size'],
+  reopen({ engine, node, options, before, later }) {
+    const window = readWindow(options);
+    const old = readWindow(before.given.clone());
+    later(() => {
+      engine.changes.reopenRaw(node.handle, window);
+      return () => engine.changes.reopenRaw(node.handle, old);
     });
   },
   details: (node) => node.primary?.type.details(node.primary) ?? null,
