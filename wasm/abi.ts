@@ -183,3 +183,11 @@ export const enum CheckRecord {
 
 /** Bytes of the block of linear memory that records are passed in. */
 export const RECORD_BYTES: number = 128;
+
+/** State of a dirty bitmap. */
+export const enum BitmapFlag {
+  ENABLED = 1,
+  READ_ONLY = 2,
+  PERSISTENT = 4,
+  INCONSISTENT = 8,
+}

@@ -376,3 +376,5 @@ export function stats(handle: i32): i32 {
   const node = enter(handle);
   return node ? <i32>node.stats() : -Err.EINVAL;
 }
+
+export * from './exports/bitmaps';

@@ -8,6 +8,7 @@ import type { BlockFile, Errno } from '../files/contract';
 import type { ImageAmend } from './amend';
 import type { NodeChanges } from './changes';
 import type { Codecs } from './codecs';
+import type { EngineBitmaps } from './bitmaps';
 
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
 export type NodeHandle = number & { readonly __node: unique symbol };
@@ -238,6 +239,8 @@ export interface Engine {
   /** Changes of open nodes. */
   readonly changes: NodeChanges;
   readonly amend: ImageAmend;
+  /** Dirty bitmaps of nodes. */
+  readonly bitmaps: EngineBitmaps;
   alloc(bytes: number): IoBuffer;
   /** Codecs of images that are loaded when they are needed. */
   readonly codecs: Codecs;

@@ -13,6 +13,7 @@ import { Errno, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { makeImageAmend, type ImageAmend } from './amend';
 import { makeNodeChanges, type NodeChanges } from './changes';
+import { engineBitmaps, type EngineBitmaps } from './bitmaps';
 import { BlockError, Prealloc } from './contract';
 import type {
   BlockStatus,
@@ -64,6 +65,7 @@ function qcow2Flags(options: Qcow2OpenOptions): number {
 }
 
 class WasmEngine implements Engine {
+  readonly bitmaps: EngineBitmaps;
   onEvent: ((event: EngineEvent) => void) | null = null;
   onFinding: CheckFinding | null = null;
   readonly #host = new Host();
@@ -89,6 +91,11 @@ class WasmEngine implements Engine {
     const memory = () => this.#wasm.memory;
     this.#host.memory = this.#wasm.memory;
     this.#record = this.#wasm.record();
+    this.bitmaps = engineBitmaps({
+      wasm: this.#wasm,
+      call: (call) => this.#call(call),
+      text: (text) => this.#text(text)!,
+    });
     this.#host.onFinding = (text, program) => this.onFinding?.(text, program);
     this.#host.onCorruption = (node, message, offset, size, fatal) =>
       this.onEvent?.({ kind: 'image-corrupted', node: node as NodeHandle, message, offset, size, fatal });

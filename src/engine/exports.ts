@@ -79,4 +79,25 @@ export interface EngineExports {
   blockStatusAbove(node: number, base: number, offset: number, bytes: number): number;
   zeroRun(at: number, bytes: number): number;
   stats(node: number): number;
+  bitmapCreate(node: number, shift: number, name: number, nameBytes: number): number;
+  bitmapSave(bitmap: number, move: number): number;
+  bitmapExchange(a: number, b: number): number;
+  bitmapRelease(bitmap: number): number;
+  bitmapFirst(node: number): number;
+  bitmapNext(bitmap: number): number;
+  bitmapFlags(bitmap: number): number;
+  bitmapSetFlags(bitmap: number, mask: number, flags: number): number;
+  bitmapShift(bitmap: number): number;
+  bitmapName(bitmap: number): number;
+  bitmapNameBytes(bitmap: number): number;
+  bitmapRename(bitmap: number, name: number, bytes: number): number;
+  bitmapSize(bitmap: number): number;
+  bitmapCount(bitmap: number): number;
+  bitmapSet(bitmap: number, offset: number, bytes: number): number;
+  bitmapReset(bitmap: number, offset: number, bytes: number): number;
+  bitmapFind(bitmap: number, offset: number, end: number, dirty: number): number;
+  bitmapMerge(target: number, source: number): number;
+  bitmapBytes(bitmap: number): number;
+  bitmapStore(bitmap: number, first: number, bytes: number, to: number): number;
+  bitmapLoad(bitmap: number, first: number, bytes: number, from: number): number;
 }

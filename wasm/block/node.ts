@@ -2,6 +2,7 @@
 import { Err, Request, StatsRecord } from '../abi';
 import { thresholdPassed } from '../host';
 import { zeros, ZERO_BYTES } from '../util/memory';
+import { canResizeBitmaps, DirtyBitmap, fitBitmaps, releaseBitmaps, touchBitmaps } from './dirtybitmap';
 
 /** Offsets and sizes end here: whole numbers that are exact as f64. */
 export const MAX_OFFSET: i64 = 1 << 53;
@@ -24,6 +25,8 @@ export abstract class BlockNode {
   users: i32 = 0;
   /** Zero writes are cut at multiples of this. */
   zeroAlignment: i64 = 1;
+  /** The newest dirty bitmap; null: there are none. */
+  dirty: DirtyBitmap | null = null;
   private counters: usize = 0;
   /** A write that ends above this is reported, once. */
   writeThreshold: i64 = i64.MAX_VALUE;
@@ -57,6 +60,7 @@ export abstract class BlockNode {
 
   /** Frees what the node owns outside of the managed heap. */
   release(): void {
+    releaseBitmaps(this);
     heap.free(this.counters);
     this.counters = 0;
   }
@@ -124,9 +128,11 @@ export abstract class BlockNode {
     this.count(StatsRecord.WRITES, 1);
     if (!bytes) return 0;
     if (offset + bytes > this.writeThreshold) this.passThreshold(offset + bytes);
-    const r = this.doWrite(offset, bytes, from);
+    let r = this.dirty ? touchBitmaps(this, offset, bytes) : 0;
+    if (r === 0) r = this.doWrite(offset, bytes, from);
     if (r < 0) {
       this.count(StatsRecord.FAILED_WRITES, 1);
+      if (this.dirty) fitBitmaps(this);
     } else {
       this.count(StatsRecord.WRITTEN_BYTES, <f64>bytes);
       this.wrote(offset + bytes);
@@ -138,7 +144,8 @@ export abstract class BlockNode {
   pwriteCompressed(offset: i64, bytes: i32, from: usize): i32 {
     this.count(StatsRecord.WRITES, 1);
     if (offset + bytes > this.writeThreshold) this.passThreshold(offset + bytes);
-    const r = this.doWriteCompressed(offset, bytes, from);
+    let r = this.dirty && bytes ? touchBitmaps(this, offset, bytes) : 0;
+    if (r === 0) r = this.doWriteCompressed(offset, bytes, from);
     if (r < 0) {
       this.count(StatsRecord.FAILED_WRITES, 1);
     } else if (bytes) {
@@ -151,11 +158,11 @@ export abstract class BlockNode {
   /** Makes a range read as zeros; by writing data where the driver knows no other way. */
   pzero(offset: i64, bytes: i64, flags: i32): i32 {
     this.count(StatsRecord.UNMAPS, 1);
-    let r = 0;
+    let r = this.dirty && bytes ? touchBitmaps(this, offset, bytes) : 0;
     const end = offset + bytes;
     if (end > this.writeThreshold) this.passThreshold(end);
     const align = this.zeroAlignment;
-    while (offset < end) {
+    while (r === 0 && offset < end) {
       const inside = offset & (align - 1);
       let n = end - offset;
       if (inside) n = min(n, align - inside);
@@ -167,6 +174,7 @@ export abstract class BlockNode {
     }
     if (r < 0) {
       this.count(StatsRecord.FAILED_UNMAPS, 1);
+      if (this.dirty) fitBitmaps(this);
     } else {
       this.count(StatsRecord.UNMAPPED_BYTES, <f64>bytes);
       this.wrote(end);
@@ -176,7 +184,10 @@ export abstract class BlockNode {
 
   pdiscard(offset: i64, bytes: i64): i32 {
     this.count(StatsRecord.UNMAPS, 1);
-    let r = this.doDiscard(offset, bytes);
+    // A discard makes no node longer; one that undoes an allocation may pass the end.
+    const inside = min(bytes, this.size() - offset);
+    let r = this.dirty && inside > 0 ? touchBitmaps(this, offset, inside) : 0;
+    if (r === 0) r = this.doDiscard(offset, bytes);
     if (r === -Err.ENOTSUP) r = 0;
     if (r < 0) this.count(StatsRecord.FAILED_UNMAPS, 1);
     else this.count(StatsRecord.UNMAPPED_BYTES, <f64>bytes);
@@ -187,6 +198,22 @@ export abstract class BlockNode {
     this.count(StatsRecord.FLUSHES, 1);
     const r = this.doFlush();
     if (r < 0) this.count(StatsRecord.FAILED_FLUSHES, 1);
+    return r;
+  }
+
+  /**
+   * Changes the size. The bitmaps follow; what is new is clean in them, however the driver fills it.
+   * @param preallocation a {@link Preallocation}
+   */
+  ptruncate(size: i64, preallocation: i32): i32 {
+    const bitmaps = this.dirty;
+    if (!bitmaps) return this.doTruncate(size, preallocation);
+    let r = canResizeBitmaps(this, size);
+    if (r < 0) return r;
+    this.dirty = null;
+    r = this.doTruncate(size, preallocation);
+    this.dirty = bitmaps;
+    fitBitmaps(this);
     return r;
   }
 

@@ -128,5 +128,5 @@ export function requestTruncate(node: BlockNode, size: f64, preallocation: i32):
   if (size > <f64>MAX_OFFSET) return -Err.EFBIG;
   if (preallocation < 0 || preallocation > Preallocation.FULL) return -Err.EINVAL;
   if (node.readOnly) return fail(Err.EACCES, 'Image is read-only');
-  return node.doTruncate(<i64>size, preallocation);
+  return node.ptruncate(<i64>size, preallocation);
 }

@@ -93,7 +93,7 @@ export class RawNode extends BlockNode {
     if (MAX_OFFSET - this.start < size) {
       return fail(Err.EINVAL, 'Disk size too large for the chosen offset');
     }
-    return this.child!.doTruncate(this.start + size, preallocation);
+    return this.child!.ptruncate(this.start + size, preallocation);
   }
 
   doStatus(_wantZero: bool, offset: i64, bytes: i64): i32 {

@@ -311,7 +311,7 @@ export class Check {
       return 0;
     }
     let r = -Err.EFBIG;
-    if (offset > 0 && cluster + 1 < MAX_CLUSTERS) r = image.file.doTruncate(offset + image.clusterSize, 0);
+    if (offset > 0 && cluster + 1 < MAX_CLUSTERS) r = image.file.ptruncate(offset + image.clusterSize, 0);
     if (r === 0) r = this.counts.grow(this.fileClusters());
     if (r < 0) {
       this.tell('ERROR could not resize image');

@@ -35,7 +35,7 @@ export function writeCompressedClusters(image: Qcow2Node, offset: i64, bytes: i3
 
 function alignFile(image: Qcow2Node): i32 {
   // A node's size is whole sectors, whatever its file is.
-  return image.file.doTruncate(image.file.size(), 0);
+  return image.file.ptruncate(image.file.size(), 0);
 }
 
 function writeCluster(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 {

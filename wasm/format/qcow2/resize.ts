@@ -97,7 +97,7 @@ function preallocateMetadata(image: Qcow2Node, start: i64, end: i64): i32 {
     last = host + (n << image.clusterBits);
     offset += n << image.clusterBits;
   }
-  if (last > image.file.size()) return image.file.doTruncate(last, Preallocation.OFF);
+  if (last > image.file.size()) return image.file.ptruncate(last, Preallocation.OFF);
   return 0;
 }
 
@@ -126,8 +126,8 @@ function preallocateData(image: Qcow2Node, start: i64, end: i64, mode: i32): i32
     freeClusters(image, area, got);
     return fail(Err.EIO, 'Failed to allocate data clusters');
   }
-  let r = image.file.doTruncate(area, Preallocation.OFF);
-  if (r === 0) r = image.file.doTruncate(area + (n << bits), mode);
+  let r = image.file.ptruncate(area, Preallocation.OFF);
+  if (r === 0) r = image.file.ptruncate(area + (n << bits), mode);
   if (r < 0) {
     freeClusters(image, area, n);
     return prefixError(r, 'Failed to resize underlying file: ');
@@ -183,6 +183,6 @@ function cutFile(image: Qcow2Node): i32 {
     last--;
     if (!refblockOffset(image, last)) last &= ~(((<i64>1) << image.refblockBits) - 1);
   }
-  if (last && last < fileClusters) image.file.doTruncate(last << image.clusterBits, Preallocation.OFF);
+  if (last && last < fileClusters) image.file.ptruncate(last << image.clusterBits, Preallocation.OFF);
   return 0;
 }
