@@ -14,6 +14,7 @@ import type { CommandContext } from './commands/registry';
 import { dispatch } from './dispatcher';
 import type { DaemonEnvironment } from './environment';
 import { JobTable } from './jobs/table';
+import { Turns } from './jobs/turns';
 import { Monitor, type MonitorOptions } from './monitor';
 
 /** What a command answers: a value, never an exception. */
@@ -38,9 +39,11 @@ export class Daemon {
 
   constructor(readonly environment: DaemonEnvironment) {
     this.graph = new BlockGraph(environment);
+    const turns = new Turns(() => environment.turn());
     this.jobs = new JobTable({
-      statusChanged: (job) => this.emit('JOB_STATUS_CHANGE', { id: job.id, status: job.status }),
-      turn: () => environment.turn(),
+      emit: (event, data) => this.emit(event, data),
+      turn: () => turns.next(),
+      now: () => performance.now(),
     });
     this.context = { environment, graph: this.graph, jobs: this.jobs, quit: () => this.end() };
     environment.engine.onEvent = (event) => this.engineEvent(event);

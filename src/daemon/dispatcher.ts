@@ -8,12 +8,13 @@ import {
   type CommandName,
 } from '../qapi/index';
 import { blockCore } from './commands/block-core';
+import { blockJobs } from './commands/block-jobs';
 import { control } from './commands/control';
 import { jobs } from './commands/jobs';
 import { snapshots } from './commands/snapshots';
 import type { CommandContext, Handlers } from './commands/registry';
 
-const HANDLERS: Handlers = { ...control, ...blockCore, ...snapshots, ...jobs };
+const HANDLERS: Handlers = { ...control, ...blockCore, ...snapshots, ...blockJobs, ...jobs };
 
 /** Whether a text is the name of a command of the schema. */
 export function isCommand(name: string): name is CommandName {

@@ -9,18 +9,18 @@ export const jobs: Handlers = {
     return {};
   },
 
-  'job-resume': ({ id }, { jobs }) => {
-    jobs.find(id).resume();
+  'job-resume': async ({ id }, { jobs }) => {
+    await jobs.find(id).resume();
     return {};
   },
 
-  'job-cancel': ({ id }, { jobs }) => {
-    jobs.find(id).cancel();
+  'job-cancel': async ({ id }, { jobs }) => {
+    await jobs.find(id).cancel();
     return {};
   },
 
-  'job-complete': ({ id }, { jobs }) => {
-    jobs.find(id).complete();
+  'job-complete': async ({ id }, { jobs }) => {
+    await jobs.find(id).complete();
     return {};
   },
 

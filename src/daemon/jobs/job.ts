@@ -6,7 +6,14 @@
  * and the same for all types. Events and their order: docs of QEMU's job life cycle, checked with the real daemon.
  */
 import { strerror, Errno } from '../../files/contract';
-import { QmpError, type JobInfo, type JobStatus, type JobType } from '../../qapi/index';
+import {
+  QmpError,
+  type EventName,
+  type Events,
+  type JobInfo,
+  type JobStatus,
+  type JobType,
+} from '../../qapi/index';
 import { TRANSITIONS, VERBS, type JobVerb } from './states';
 import type { JobTransaction } from './transaction';
 
@@ -28,17 +35,19 @@ export interface JobDriver {
   readonly type: JobType;
   /** The work begins at once, not at a pause point: what fails early is told before the command is answered. */
   readonly eager?: boolean;
+  /** A ready job that is cancelled without force ends well (see {@link Job.cancel}). */
+  readonly softCancel?: boolean;
   /** The work. A failure is thrown: its message becomes the error of the job. */
   run(control: JobControl): Promise<void>;
   /** May still fail the job, when all jobs of the transaction have done their work. */
   prepare?(): Promise<void>;
   /** The job ends well; must not fail. */
-  commit?(): void;
+  commit?(): Promise<void> | void;
   /** The job ends otherwise; must not fail. */
-  abort?(): void;
+  abort?(): Promise<void> | void;
   /** After commit or abort; must not fail. */
-  clean?(): void;
-  /** Asks a ready job to end. Absent: there is no such thing in this type. */
+  clean?(): Promise<void> | void;
+  /** Asks a ready job to end; what it refuses is thrown. Absent: there is no such thing in this type. */
   complete?(): void;
 }
 
@@ -58,24 +67,37 @@ class JobCancelled extends Error {
 
 /** What a job needs from the daemon. */
 export interface JobSurroundings {
-  statusChanged(job: Job): void;
+  emit<N extends EventName>(event: N, data: Events[N]): void;
+  /** Resolves when the job may work again. */
   turn(): Promise<void>;
+  /** A clock that never goes back, milliseconds. */
+  now(): number;
   /** The job is gone. */
   dismissed(job: Job): void;
 }
 
 export class Job implements JobControl {
   private current: JobStatus = 'undefined';
-  private done = 0;
-  private total = 0;
+  protected done = 0;
+  protected total = 0;
   private userPaused = false;
-  private cancelRequested = false;
+  private cancelAsked = false;
+  private forced = false;
   private failure: string | null = null;
-  private wake: (() => void) | null = null;
+  /** At a pause point: what users ask takes effect at once. */
+  private resting = false;
+  /** While paused: the status to go back to. */
+  private pausedFrom: JobStatus | null = null;
+  /** Ends the rest. */
+  private stir: () => void = () => undefined;
+  /** Resolves what {@link kick} answered. */
+  private settle: () => void = () => undefined;
   private markBegun: () => void = () => undefined;
   /** Resolves when the work lets others run for the first time, or has ended: the command may be answered. */
   readonly begun = new Promise<void>((resolve) => (this.markBegun = resolve));
-  /** Resolves when the work has ended, in whichever way, and the ends that need no user are made. */
+  /** The driver's work; resolves when it has ended, in whichever way. */
+  private work: Promise<void> = Promise.resolve();
+  /** Resolves when the work has ended and the ends that need no user are made. */
   private finished: Promise<void> = Promise.resolve();
 
   constructor(
@@ -83,7 +105,7 @@ export class Job implements JobControl {
     readonly driver: JobDriver,
     readonly options: JobOptions,
     readonly transaction: JobTransaction,
-    private readonly surroundings: JobSurroundings,
+    protected readonly surroundings: JobSurroundings,
   ) {
     transaction.add(this);
     this.become('created');
@@ -93,8 +115,24 @@ export class Job implements JobControl {
     return this.current;
   }
 
+  /** Whether it is to end without its result. */
   get cancelled(): boolean {
-    return this.cancelRequested;
+    return this.forced;
+  }
+
+  /** Whether it was asked to end, by force or not. */
+  get cancelRequested(): boolean {
+    return this.cancelAsked;
+  }
+
+  /** Whether a user, or an error policy, has paused it. */
+  get paused(): boolean {
+    return this.userPaused;
+  }
+
+  /** Whether all is done that can be done without the user's word. */
+  get isReady(): boolean {
+    return this.current === 'ready' || this.current === 'standby';
   }
 
   /** The text of what went wrong, or null. */
@@ -119,11 +157,11 @@ export class Job implements JobControl {
     if (!TRANSITIONS[this.current].includes(status))
       throw new Error(`job '${this.id}' cannot go from ${this.current} to ${status}`);
     this.current = status;
-    this.surroundings.statusChanged(this);
+    this.surroundings.emit('JOB_STATUS_CHANGE', { id: this.id, status });
   }
 
   /** Throws QEMU's refusal if the status does not take the verb. */
-  private apply(verb: JobVerb): void {
+  protected apply(verb: JobVerb): void {
     if (!VERBS[verb].includes(this.current))
       throw new QmpError(`Job '${this.id}' in state '${this.current}' cannot accept command verb '${verb}'`);
   }
@@ -133,24 +171,34 @@ export class Job implements JobControl {
   /** Starts the work; it goes on after the command that started it has been answered. */
   start(): void {
     this.become('running');
-    this.finished = this.work();
+    this.work = this.doWork();
+    this.finished = this.finish();
   }
 
-  private async work(): Promise<void> {
+  private async doWork(): Promise<void> {
     try {
       if (!this.driver.eager) await this.pausePoint();
       await this.driver.run(this);
     } catch (error) {
       if (!(error instanceof JobCancelled)) this.fail(error instanceof Error ? error.message : String(error));
     }
-    if (this.cancelRequested) this.fail(strerror(Errno.ECANCELED));
-    if (this.failure === null) {
-      this.become('waiting');
-      await this.transaction.workDone();
-    } else {
-      await this.transaction.abort(this);
+    this.resting = false;
+  }
+
+  private async finish(): Promise<void> {
+    await this.work;
+    if (this.forced) this.fail(strerror(Errno.ECANCELED));
+    try {
+      if (this.failure !== null) {
+        await this.transaction.abort(this);
+      } else {
+        this.become('waiting');
+        await this.transaction.workDone();
+      }
+    } finally {
+      this.markBegun();
+      this.settle();
     }
-    this.markBegun();
   }
 
   /** Keeps the first failure. */
@@ -169,20 +217,53 @@ export class Job implements JobControl {
   }
 
   async pausePoint(): Promise<void> {
-    await this.turn();
-    if (this.userPaused && !this.cancelRequested) {
-      const before = this.current;
-      this.become(before === 'ready' ? 'standby' : 'paused');
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-      });
-      this.wake = null;
-      this.become(before);
-    }
-    if (this.cancelRequested) throw new JobCancelled();
+    await this.rest(this.surroundings.turn());
+  }
+
+  /** Waits until `over`, a kick, and the end of a pause. Throws {@link JobCancelled} when the job is to end. */
+  protected async rest(over: Promise<void>): Promise<void> {
+    if (this.forced) throw new JobCancelled();
+    this.resting = true;
+    if (this.userPaused) this.enterPause();
+    this.markBegun();
+    this.settle();
+    await Promise.race([over, this.nextKick()]);
+    while (this.pausedFrom !== null) await this.nextKick();
+    this.resting = false;
+    if (this.cancelled) throw new JobCancelled();
+  }
+
+  private nextKick(): Promise<void> {
+    return new Promise((resolve) => (this.stir = resolve));
+  }
+
+  private enterPause(): void {
+    if (this.pausedFrom !== null) return;
+    this.pausedFrom = this.current;
+    this.become(this.current === 'ready' ? 'standby' : 'paused');
+  }
+
+  private leavePause(): void {
+    const before = this.pausedFrom;
+    this.pausedFrom = null;
+    if (before !== null) this.become(before);
+  }
+
+  /** Lets a job that rests go on at once. Resolves when it rests again or has ended; at once if it did not rest. */
+  kick(): Promise<void> {
+    if (!this.resting || this.pausedFrom !== null) return Promise.resolve();
+    this.resting = false;
+    const settled = new Promise<void>((resolve) => (this.settle = resolve));
+    this.stir();
+    return settled;
   }
 
   // ---- the end, driven by the transaction
+
+  /** All jobs of the transaction have done their work. */
+  becomePending(): void {
+    this.become('pending');
+  }
 
   /** The end is made: the job says so, and vanishes unless the user wants to see it first. */
   conclude(): void {
@@ -195,43 +276,70 @@ export class Job implements JobControl {
     this.surroundings.dismissed(this);
   }
 
-  // ---- what users ask
+  /** The job could not be made ready to start: it was never there. */
+  discard(): void {
+    this.transaction.remove(this);
+    this.vanish();
+  }
 
+  // ---- what users ask; each resolves when what it brought about at once is done
+
+  /** Pauses the job, at once if it rests. */
   pause(): void {
     this.apply('pause');
     if (this.userPaused) throw new QmpError('Job is already paused');
-    this.userPaused = true;
+    this.holdOn();
   }
 
-  resume(): void {
+  /** Pauses as users do, until they resume the job. */
+  protected holdOn(): void {
+    this.userPaused = true;
+    if (this.resting) this.enterPause();
+  }
+
+  resume(): Promise<void> {
     if (!this.userPaused) throw new QmpError("Can't resume a job that was not paused");
     this.apply('resume');
     this.userPaused = false;
-    this.wake?.();
+    this.leavePause();
+    return this.kick();
   }
 
-  /** Ends the job as soon as it can, without its result. */
-  cancel(): void {
+  /**
+   * Ends the job as soon as it can. By force, or if the type knows nothing else, it ends without its result. Otherwise a
+   * ready job ends well.
+   */
+  cancel(force = true): Promise<void> {
     this.apply('cancel');
-    this.forceCancel();
+    return this.requestCancel(force);
   }
 
-  /** As {@link cancel}, for the other jobs of a transaction and the end of the daemon. */
-  forceCancel(): void {
-    this.cancelRequested = true;
-    this.userPaused = false;
-    this.wake?.();
-    if (this.current === 'waiting' || this.current === 'pending') {
+  /** As {@link cancel}, for the other jobs of a transaction and the end of the daemon: it is never refused. */
+  async requestCancel(force: boolean): Promise<void> {
+    this.cancelAsked = true;
+    this.forced ||= force || !this.driver.softCancel || !this.isReady;
+    if (this.userPaused) {
+      this.userPaused = false;
+      this.leavePause();
+    }
+    if (this.current === 'created') {
       this.fail(strerror(Errno.ECANCELED));
-      this.finished = this.transaction.abort(this);
+      await this.transaction.abort(this);
+    } else if (this.current === 'waiting' || this.current === 'pending') {
+      if (!this.forced) return;
+      this.fail(strerror(Errno.ECANCELED));
+      await this.transaction.abort(this);
+    } else {
+      await this.kick();
     }
   }
 
-  complete(): void {
+  complete(): Promise<void> {
     this.apply('complete');
-    if (this.cancelRequested || !this.driver.complete)
+    if (this.cancelAsked || !this.driver.complete)
       throw new QmpError(`The active block job '${this.id}' cannot be completed`);
     this.driver.complete();
+    return this.kick();
   }
 
   async finalize(): Promise<void> {
@@ -244,8 +352,14 @@ export class Job implements JobControl {
     this.vanish();
   }
 
-  /** Resolves when nothing of the work is under way any more. */
-  settled(): Promise<void> {
-    return this.finished;
+  /** Resolves when the driver works no more. */
+  worked(): Promise<void> {
+    return this.work;
+  }
+
+  /** Resolves when nothing of the job is under way any more. */
+  async settled(): Promise<void> {
+    await this.finished;
+    await this.transaction.settled();
   }
 }

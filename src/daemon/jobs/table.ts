@@ -1,5 +1,6 @@
 /** All jobs of a daemon, by id. */
 import { QmpError } from '../../qapi/index';
+import { BlockJob, type BlockJobDriver, type BlockJobOptions } from './blockjob';
 import { Job, type JobDriver, type JobOptions, type JobSurroundings } from './job';
 import { JobTransaction } from './transaction';
 
@@ -7,21 +8,44 @@ const JOB_ID = /^[A-Za-z][A-Za-z0-9._-]*$/;
 
 export class JobTable {
   private readonly jobs = new Map<string, Job>();
+  private readonly surroundings: JobSurroundings;
 
-  constructor(private readonly surroundings: Omit<JobSurroundings, 'dismissed'>) {}
+  constructor(surroundings: Omit<JobSurroundings, 'dismissed'>) {
+    this.surroundings = { ...surroundings, dismissed: (gone) => this.forget(gone) };
+  }
 
-  /**
-   * Makes a job; `start()` begins its work. Throws `Invalid job ID '...'` and `Job ID '...' already in use`.
-   */
-  create(id: string, driver: JobDriver, options: JobOptions, transaction = new JobTransaction()): Job {
+  /** Throws `Invalid job ID '...'` and `Job ID '...' already in use`. */
+  checkId(id: string): void {
     if (!JOB_ID.test(id)) throw new QmpError(`Invalid job ID '${id}'`);
     if (this.jobs.has(id)) throw new QmpError(`Job ID '${id}' already in use`);
-    const job = new Job(id, driver, options, transaction, {
-      ...this.surroundings,
-      dismissed: (gone) => this.jobs.delete(gone.id),
-    });
+  }
+
+  /** Makes a job; `start()` begins its work. Throws as {@link checkId}. */
+  create(id: string, driver: JobDriver, options: JobOptions, transaction = new JobTransaction()): Job {
+    this.checkId(id);
+    const job = new Job(id, driver, options, transaction, this.surroundings);
     this.jobs.set(id, job);
     return job;
+  }
+
+  /**
+   * The same for a block job. Without an id it would have that of the device; but the daemon has no devices, and so that id
+   * is an invalid one. A negative speed is refused when the job is there already, as events show.
+   */
+  createBlockJob(
+    id: string | undefined,
+    driver: BlockJobDriver,
+    options: BlockJobOptions,
+    transaction = new JobTransaction(),
+  ): BlockJob {
+    this.checkId(id ?? '');
+    const job = new BlockJob(id ?? '', driver, options, transaction, this.surroundings);
+    this.jobs.set(job.id, job);
+    return job;
+  }
+
+  private forget(job: Job): void {
+    if (this.jobs.get(job.id) === job) this.jobs.delete(job.id);
   }
 
   /** The job with this id; `Job not found`. */
@@ -31,17 +55,28 @@ export class JobTable {
     return job;
   }
 
+  /** The block job with this id; of class DeviceNotActive: `Block job '...' not found`. */
+  findBlockJob(id: string): BlockJob {
+    const job = this.jobs.get(id);
+    if (!(job instanceof BlockJob)) throw new QmpError(`Block job '${id}' not found`, 'DeviceNotActive');
+    return job;
+  }
+
   /** All jobs, the newest first. */
   list(): Job[] {
     return [...this.jobs.values()].reverse();
   }
 
+  /** All block jobs, the newest first. */
+  blockJobs(): BlockJob[] {
+    return this.list().filter((job) => job instanceof BlockJob);
+  }
+
   /** Cancels what works, waits for it, and dismisses everything. */
   async shutDown(): Promise<void> {
     for (const job of this.list()) {
-      if (job.status !== 'concluded') job.forceCancel();
+      if (job.status !== 'concluded' && job.status !== 'null') await job.requestCancel(true);
       await job.settled();
-      await job.transaction.settled();
       if (job.status === 'concluded') job.dismiss();
     }
   }

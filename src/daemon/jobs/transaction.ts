@@ -4,6 +4,7 @@ import type { Job } from './job';
 
 /** A job that was started alone is a transaction of one. */
 export class JobTransaction {
+  /** The newest first: in this order things are done to all of them. */
   private readonly jobs: Job[] = [];
   /** Whether the end has begun: there is one, good or bad. */
   private ending = false;
@@ -11,13 +12,19 @@ export class JobTransaction {
   private ended: Promise<void> = Promise.resolve();
 
   add(job: Job): void {
-    this.jobs.push(job);
+    this.jobs.unshift(job);
+  }
+
+  /** A job that never started leaves. */
+  remove(job: Job): void {
+    const at = this.jobs.indexOf(job);
+    if (at >= 0) this.jobs.splice(at, 1);
   }
 
   /** A job has come to waiting. When all have, they are pending, and are finalized unless a user wants to do that. */
   async workDone(): Promise<void> {
     if (this.ending || this.jobs.some((job) => job.status !== 'waiting')) return;
-    for (const job of this.jobs) job.become('pending');
+    for (const job of this.jobs) job.becomePending();
     if (this.jobs.every((job) => job.options.autoFinalize)) await this.finalize();
   }
 
@@ -47,7 +54,7 @@ export class JobTransaction {
   private async end(failed: Job | null): Promise<void> {
     const cause = failed ?? (await this.prepare());
     if (cause) await this.endBadly(cause);
-    else this.endWell();
+    else await this.endWell();
   }
 
   /** The last steps that may fail; answers the job that did, or that was cancelled meanwhile. */
@@ -63,25 +70,30 @@ export class JobTransaction {
     return this.jobs.find((job) => job.cancelled) ?? null;
   }
 
-  private endWell(): void {
+  private async endWell(): Promise<void> {
     for (const job of this.jobs) {
-      job.driver.commit?.();
-      job.driver.clean?.();
+      await job.driver.commit?.();
+      await job.driver.clean?.();
       job.conclude();
     }
   }
 
+  /** The one that caused it aborts first, then the others as they come to their end; then all conclude. */
   private async endBadly(cause: Job): Promise<void> {
-    for (const job of this.jobs) {
-      if (job === cause) continue;
-      job.forceCancel();
-      await job.settled();
-    }
-    for (const job of this.jobs) {
+    const abort = (job: Job) => {
       job.fail(strerror(Errno.ECANCELED));
       job.become('aborting');
-      job.driver.abort?.();
-      job.driver.clean?.();
+    };
+    abort(cause);
+    for (const job of this.jobs) {
+      if (job === cause) continue;
+      await job.requestCancel(true);
+      await job.worked();
+      abort(job);
+    }
+    for (const job of this.jobs) {
+      await job.driver.abort?.();
+      await job.driver.clean?.();
       job.conclude();
     }
   }
