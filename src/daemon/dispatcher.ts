@@ -12,9 +12,17 @@ import { blockJobs } from './commands/block-jobs';
 import { control } from './commands/control';
 import { jobs } from './commands/jobs';
 import { snapshots } from './commands/snapshots';
+import { transactions } from './commands/transactions';
 import type { CommandContext, Handlers } from './commands/registry';
 
-const HANDLERS: Handlers = { ...control, ...blockCore, ...snapshots, ...blockJobs, ...jobs };
+const HANDLERS: Handlers = {
+  ...control,
+  ...blockCore,
+  ...snapshots,
+  ...transactions,
+  ...blockJobs,
+  ...jobs,
+};
 
 /** Whether a text is the name of a command of the schema. */
 export function isCommand(name: string): name is CommandName {

@@ -30,6 +30,8 @@ import type {
 } from '../qapi/types.generated';
 import type { QmpObject, QmpValue } from '../qapi/value';
 
+import type { NewOverlay, PlacedOverlay } from './overlay';
+
 export type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo };
 
 /** A value of QMP or of a list of options. Integers are exact to 2^53. */
@@ -259,6 +261,12 @@ export interface BlockGraphApi {
   snapshotInternal(device: string, name: string): Promise<void>;
   /** `blockdev-snapshot-delete-internal-sync`; answers what was deleted. */
   snapshotDeleteInternal(target: { device: string; id?: string; name?: string }): Promise<SnapshotInfo>;
+  /** `blockdev-snapshot`, in two phases. */
+  placeOverlay(node: string, overlay: string): Promise<PlacedOverlay>;
+  /** `blockdev-snapshot-sync`, in two phases. */
+  placeNewOverlay(wanted: NewOverlay): Promise<PlacedOverlay>;
+  /** `block-set-write-threshold`; 0: none. */
+  setWriteThreshold(nodeName: string, bytes: number): void;
   /** `query-named-block-nodes`, newest first. */
   namedBlockNodes(flat: boolean): BlockDeviceInfo[];
   /** `query-blockstats` with query-nodes. */

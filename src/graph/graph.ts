@@ -16,14 +16,16 @@ import type {
   PreparedCreate,
   QDict,
 } from './api';
+import { checkNotBacking } from './busy';
 import { corruptionNotice } from './corruption';
 import { Creator } from './create';
 import { checkCreatable } from './drivers/table';
 import { GraphError, toGraphError } from './errors';
 import { deviceInfo, nodeStats } from './info';
-import { Role, type BlockNode, type Link } from './node';
+import type { BlockNode, Link } from './node';
 import { Opener } from './open';
 import { Options } from './options';
+import { placeNewOverlay, placeOverlay, type NewOverlay, type PlacedOverlay } from './overlay';
 import { permissionList } from './permissions';
 import { Reopening } from './reopen';
 import { createInternal, deleteInternal } from './snapshots';
@@ -134,6 +136,26 @@ export class BlockGraph implements BlockGraphApi, UserHost {
     return this.exclusive(async () =>
       deleteInternal(this.opener.table.lookup(device, device), device, id, name),
     );
+  }
+
+  placeOverlay(node: string, overlay: string): Promise<PlacedOverlay> {
+    return this.exclusive(async () => this.inTurn(await placeOverlay(this.opener, node, overlay)));
+  }
+
+  placeNewOverlay(wanted: NewOverlay): Promise<PlacedOverlay> {
+    return this.exclusive(async () => this.inTurn(await placeNewOverlay(this.opener, this.creator, wanted)));
+  }
+
+  /** The ends of a change are changes of the graph themselves. */
+  private inTurn({ commit, abort }: PlacedOverlay): PlacedOverlay {
+    return { commit: () => this.exclusive(commit), abort: () => this.exclusive(abort) };
+  }
+
+  setWriteThreshold(nodeName: string, bytes: number): void {
+    const node = this.opener.table.find(nodeName);
+    if (!node) throw new GraphError(`Device '${nodeName}' not found`);
+    node.engine.changes.setWriteThreshold(node.handle, bytes);
+    node.writeThreshold = bytes;
   }
 
   namedBlockNodes(flat: boolean): BlockDeviceInfo[] {
@@ -278,15 +300,5 @@ export class BlockGraph implements BlockGraphApi, UserHost {
       }
       if (failure !== null) throw toGraphError(failure);
     });
-  }
-}
-
-/** A backing file of somebody is not to be deleted or resized. */
-function checkNotBacking(node: BlockNode): void {
-  for (const link of node.parents) {
-    if (link.role & Role.COW && 'name' in link.parent) {
-      const reason = `node is used as backing hd of '${(link.parent as BlockNode).name}'`;
-      throw new GraphError(`Node '${node.name}' is busy: ${reason}`);
-    }
   }
 }

@@ -32,6 +32,11 @@ export const blockCore: Handlers = {
     return {};
   },
 
+  'block-set-write-threshold': (args, { graph }) => {
+    graph.setWriteThreshold(args['node-name'], args['write-threshold']);
+    return {};
+  },
+
   'query-named-block-nodes': (args, { graph }) => graph.namedBlockNodes(args.flat ?? false),
 
   // Both list the devices of a machine, and a storage daemon has none; nodes are listed when they are asked for.

@@ -1,0 +1,50 @@
+/** The chapter on transactions: the actions, and those commands that are transactions of one action. */
+import { QmpError } from '../../qapi/index';
+import { runTransaction, type Actions } from '../transaction';
+import type { Handlers } from './registry';
+
+/** How each type of action is begun and ended. */
+const ACTIONS: Actions = {
+  abort: async () => {
+    throw new QmpError('Transaction aborted using Abort action');
+  },
+
+  'blockdev-snapshot': ({ node, overlay }, { graph }) => graph.placeOverlay(node, overlay),
+
+  'blockdev-snapshot-sync': (data, { graph }) =>
+    graph.placeNewOverlay({
+      device: data.device,
+      nodeName: data['node-name'],
+      file: data['snapshot-file'],
+      overlayName: data['snapshot-node-name'],
+      format: data.format,
+      existing: data.mode === 'existing',
+    }),
+
+  'blockdev-snapshot-internal-sync': async ({ device, name }, { graph }) => {
+    await graph.snapshotInternal(device, name);
+    return { abort: () => graph.snapshotDeleteInternal({ device, name }).then(() => undefined) };
+  },
+};
+
+export const transactions: Handlers = {
+  transaction: async ({ actions, properties }, context) => {
+    await runTransaction(ACTIONS, actions, properties ?? {}, context);
+    return {};
+  },
+
+  'blockdev-snapshot': async (data, context) => {
+    await runTransaction(ACTIONS, [{ type: 'blockdev-snapshot', data }], {}, context);
+    return {};
+  },
+
+  'blockdev-snapshot-sync': async (data, context) => {
+    await runTransaction(ACTIONS, [{ type: 'blockdev-snapshot-sync', data }], {}, context);
+    return {};
+  },
+
+  'blockdev-snapshot-internal-sync': async (data, context) => {
+    await runTransaction(ACTIONS, [{ type: 'blockdev-snapshot-internal-sync', data }], {}, context);
+    return {};
+  },
+};
