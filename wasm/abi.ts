@@ -154,8 +154,31 @@ export const enum Qcow2Open {
   /** The option lazy-refcounts was given as on. */
   LAZY_ON = 8,
   PASS_DISCARD_SNAPSHOT = 16,
+  PASS_DISCARD_OTHER = 32,
+  /** Discards keep the clusters' places. */
+  DISCARD_NO_UNREF = 64,
   /** To be checked: an image that is corrupt, or has no refcount table, opens too. */
   CHECK = 256,
+}
+
+/** Kinds of metadata of a qcow2 image that its overlap checks look for, and the sets that have names. */
+export const enum Overlap {
+  HEADER = 1,
+  ACTIVE_L1 = 2,
+  ACTIVE_L2 = 4,
+  REFTABLE = 8,
+  REFBLOCK = 16,
+  SNAPSHOT_TABLE = 32,
+  INACTIVE_L1 = 64,
+  INACTIVE_L2 = 128,
+  BITMAP_DIRECTORY = 256,
+  /** What is known without a look into tables. */
+  CONSTANT = 299,
+  /** What is in memory anyway. */
+  CACHED = 383,
+  ALL = 511,
+  /** Flags of opening hold a set in the bits from here on. */
+  SHIFT = 16,
 }
 
 /** What a check may repair. */

@@ -124,6 +124,23 @@ export interface Qcow2Info {
   cacheBytes: number;
 }
 
+/** Kinds of metadata that overlap checks look for, and the sets that have names (`qcow2.md` section 12). */
+export const enum OverlapKind {
+  HEADER = 1,
+  ACTIVE_L1 = 2,
+  ACTIVE_L2 = 4,
+  REFTABLE = 8,
+  REFBLOCK = 16,
+  SNAPSHOT_TABLE = 32,
+  INACTIVE_L1 = 64,
+  INACTIVE_L2 = 128,
+  BITMAP_DIRECTORY = 256,
+  NONE = 0,
+  CONSTANT = 299,
+  CACHED = 383,
+  ALL = 511,
+}
+
 /** How a qcow2 image is opened. */
 export interface Qcow2OpenOptions {
   readOnly: boolean;
@@ -141,6 +158,12 @@ export interface Qcow2OpenOptions {
   check?: boolean;
   /** Discard clusters in the file that a snapshot gives back. Default: false. */
   passDiscardSnapshot?: boolean;
+  /** Discard clusters in the file that tables give back. Default: false. */
+  passDiscardOther?: boolean;
+  /** Discarded clusters keep their places in the file. Version 3 only. Default: false. */
+  discardNoUnref?: boolean;
+  /** {@link OverlapKind}s of metadata that no other write may touch. Default: CACHED. */
+  overlapCheck?: number;
 }
 
 /** What a new qcow2 image is to be. Values are checked by the data plane too, with the texts of `qcow2.md` section 14. */

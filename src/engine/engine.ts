@@ -2,6 +2,7 @@
 import {
   CheckFix,
   CheckRecord,
+  Overlap,
   Qcow2Flag,
   Qcow2Open,
   Qcow2Record,
@@ -59,7 +60,10 @@ function qcow2Flags(options: Qcow2OpenOptions): number {
   if (options.noIo) flags |= Qcow2Open.NO_IO;
   if (options.passDiscard) flags |= Qcow2Open.PASS_DISCARD;
   if (options.passDiscardSnapshot) flags |= Qcow2Open.PASS_DISCARD_SNAPSHOT;
+  if (options.passDiscardOther) flags |= Qcow2Open.PASS_DISCARD_OTHER;
+  if (options.discardNoUnref) flags |= Qcow2Open.DISCARD_NO_UNREF;
   if (options.lazyRefcounts) flags |= Qcow2Open.LAZY_ON;
+  flags |= (options.overlapCheck ?? Overlap.CACHED) << Overlap.SHIFT;
   if (options.check) flags |= Qcow2Open.CHECK;
   return flags;
 }

@@ -1,5 +1,5 @@
 /** qcow2: options, header information, creation options. The format itself is in the data plane. */
-import type { NodeHandle, Qcow2Info, Qcow2OpenOptions } from '../../engine/contract';
+import { OverlapKind, type NodeHandle, type Qcow2Info, type Qcow2OpenOptions } from '../../engine/contract';
 import type { ImageInfoSpecificQCow2 } from '../../qapi/types.generated';
 import type { CreateOption, CreateValues } from '../api';
 import type { Creator } from '../create';
@@ -9,18 +9,24 @@ import type { Options } from '../options';
 import { notYet } from './driver';
 import type { Driver, OpenContext, ReopenContext } from './driver';
 
-const OVERLAP_MODES = ['none', 'constant', 'cached', 'all'];
-const OVERLAP_FLAGS = [
-  'main-header',
-  'active-l1',
-  'active-l2',
-  'refcount-table',
-  'refcount-block',
-  'snapshot-table',
-  'inactive-l1',
-  'inactive-l2',
-  'bitmap-directory',
-];
+/** Templates of overlap checks, in the order of the text that names them. */
+const OVERLAP_TEMPLATES: Readonly<Record<string, number>> = {
+  none: OverlapKind.NONE,
+  constant: OverlapKind.CONSTANT,
+  cached: OverlapKind.CACHED,
+  all: OverlapKind.ALL,
+};
+const OVERLAP_KINDS: Readonly<Record<string, number>> = {
+  'main-header': OverlapKind.HEADER,
+  'active-l1': OverlapKind.ACTIVE_L1,
+  'active-l2': OverlapKind.ACTIVE_L2,
+  'refcount-table': OverlapKind.REFTABLE,
+  'refcount-block': OverlapKind.REFBLOCK,
+  'snapshot-table': OverlapKind.SNAPSHOT_TABLE,
+  'inactive-l1': OverlapKind.INACTIVE_L1,
+  'inactive-l2': OverlapKind.INACTIVE_L2,
+  'bitmap-directory': OverlapKind.BITMAP_DIRECTORY,
+};
 const MAX_INTERVAL = 2n ** 32n - 1n;
 /** Of the file header: up to the incompatible features. */
 const HEADER_START = 80;
@@ -84,7 +90,8 @@ function divideCache({ total, l2, refcount }: CacheSizes, clusterSize: number): 
   return { l2: total - share, refcount: share };
 }
 
-function takeOverlapCheck(options: Options): void {
+/** The set of kinds that the options ask for: a template, and what is added to it or taken away. */
+function takeOverlapCheck(options: Options): number {
   const mode = options.takeText('overlap-check');
   const template = options.takeText('overlap-check.template');
   if (mode !== undefined && template !== undefined && mode !== template) {
@@ -93,26 +100,28 @@ function takeOverlapCheck(options: Options): void {
     );
   }
   const chosen = mode ?? template ?? 'cached';
-  if (!OVERLAP_MODES.includes(chosen)) {
+  let kinds = Object.hasOwn(OVERLAP_TEMPLATES, chosen) ? OVERLAP_TEMPLATES[chosen] : undefined;
+  if (kinds === undefined) {
     throw new GraphError(
       `Unsupported value '${chosen}' for qcow2 option 'overlap-check'. ` +
-        `Allowed are any of the following: ${OVERLAP_MODES.join(', ')}`,
+        `Allowed are any of the following: ${Object.keys(OVERLAP_TEMPLATES).join(', ')}`,
     );
   }
-  for (const flag of OVERLAP_FLAGS) options.takeBoolean(`overlap-check.${flag}`);
+  for (const [name, kind] of Object.entries(OVERLAP_KINDS)) {
+    const wanted = options.takeBoolean(`overlap-check.${name}`);
+    if (wanted !== undefined) kinds = wanted ? kinds | kind : kinds & ~kind;
+  }
+  return kinds;
 }
 
-function takeOpenOptions(
-  context: Omit<OpenContext, 'openChild'>,
-  file: BlockNode,
-): Qcow2OpenOptions & { noUnref: boolean } {
+function takeOpenOptions(context: Omit<OpenContext, 'openChild'>, file: BlockNode): Qcow2OpenOptions {
   const { node, options } = context;
   const lazyRefcounts = options.takeBoolean('lazy-refcounts');
   const passDiscard = options.takeBoolean('pass-discard-request') ?? node.common.discard;
   const passDiscardSnapshot = options.takeBoolean('pass-discard-snapshot') ?? true;
-  options.takeBoolean('pass-discard-other');
-  const noUnref = options.takeBoolean('discard-no-unref') ?? false;
-  takeOverlapCheck(options);
+  const passDiscardOther = options.takeBoolean('pass-discard-other') ?? false;
+  const discardNoUnref = options.takeBoolean('discard-no-unref') ?? false;
+  const overlapCheck = takeOverlapCheck(options);
   const total = options.takeSize('cache-size');
   const l2 = options.takeSize('l2-cache-size');
   const entry = options.takeSize('l2-cache-entry-size');
@@ -140,7 +149,9 @@ function takeOpenOptions(
     check: node.forCheck,
     passDiscard: passDiscard && passesDiscards(file),
     passDiscardSnapshot: passDiscardSnapshot && passesDiscards(file),
-    noUnref,
+    passDiscardOther: passDiscardOther && passesDiscards(file),
+    discardNoUnref,
+    overlapCheck,
     ...(lazyRefcounts !== undefined && { lazyRefcounts }),
     ...(sizes.l2 !== undefined && { l2CacheSize: sizes.l2 }),
     ...(sizes.refcount !== undefined && { refcountCacheSize: sizes.refcount }),
@@ -168,6 +179,12 @@ function checkHeader(
   if (node.noIo) return;
   if (info.cryptMethod !== 0) throw notYet('encryption of qcow2 images');
   if (info.dataFile !== null) throw notYet('external data files of qcow2 images');
+}
+
+function checkNoUnref(wanted: Qcow2OpenOptions, header: Qcow2Info): void {
+  if (wanted.discardNoUnref && header.version < 3) {
+    throw new GraphError('discard-no-unref is only supported since qcow2 version 3');
+  }
 }
 
 /** A name of the header as QEMU reads it: up to the first zero byte. */
@@ -254,17 +271,13 @@ export const qcow2: Driver = {
     }
     const encryption = options.takeText('encrypt.format');
     options.takeText('encrypt.key-secret');
-    const { noUnref, ...open } = wanted;
     if (!node.noIo && headerStart(context, file).zstd) await loadZstd(context);
-    const handle = engine.openQcow2(file.handle, open);
+    const handle = engine.openQcow2(file.handle, wanted);
     try {
       const header = engine.qcow2Info(handle);
       const given = { ...(encryption !== undefined && { encryption }), dataFile: dataFile !== null };
       checkHeader(context, header, given);
-      if (noUnref && header.version < 3) {
-        throw new GraphError('discard-no-unref is only supported since qcow2 version 3');
-      }
-      if (noUnref) throw notYet("option 'discard-no-unref' of qcow2");
+      checkNoUnref(wanted, header);
       node.backingFile = stored(header.backingFile);
       node.backingFormat = stored(header.backingFormat);
       node.autoBackingFile = node.backingFile;
@@ -293,8 +306,8 @@ export const qcow2: Driver = {
     const { engine, node, options, before, later } = context;
     const file = node.primary;
     if (!file) return;
-    const { noUnref, ...wanted } = takeOpenOptions(context, file);
-    if (noUnref) throw notYet("option 'discard-no-unref' of qcow2");
+    const wanted = takeOpenOptions(context, file);
+    checkNoUnref(wanted, info(node));
     const old = takeOpenOptions({ ...context, options: before.given.clone() }, file);
     options.takeText('encrypt.key-secret');
     later(() => {

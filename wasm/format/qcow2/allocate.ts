@@ -2,7 +2,7 @@
 import { Err } from '../../abi';
 import { Qcow2Node } from './image';
 import { COMPRESSED, MAX_HOST, OFFSET_MASK } from './layout';
-import { freeLater } from './deferred';
+import { discardFree, freeLater } from './deferred';
 import { changeRefcounts, loadRefcount, refcount } from './refcount';
 
 /** Used clusters behind the end of the file that a search passes before it gives up. */
@@ -79,7 +79,8 @@ function freeRun(image: Qcow2Node, first: i64, n: i64): i64 {
 export function freeClusters(image: Qcow2Node, offset: i64, n: i64): void {
   // What was decompressed may be about to be overwritten.
   image.plainEntry = 0;
-  changeRefcounts(image, offset >> image.clusterBits, n, false);
+  const first = offset >> image.clusterBits;
+  if (changeRefcounts(image, first, n, false) === 0 && image.passDiscardOther) discardFree(image, first, n);
 }
 
 /** Gives back what an old L2 entry pointed to. */

@@ -1,5 +1,5 @@
 /** Making a new image: the same bytes as qemu-img's. */
-import { Err, Preallocation } from '../../abi';
+import { Err, Overlap, Preallocation } from '../../abi';
 import { BlockNode, MAX_OFFSET } from '../../block/node';
 import { putBe32, putBe64 } from '../../util/endian';
 import { fail, failErrno, prefixError } from '../../util/errors';
@@ -37,7 +37,7 @@ export function createImage(file: BlockNode, wanted: NewImage): i32 {
   r = writeSkeleton(file, wanted);
   if (r < 0) return r;
   const image = new Qcow2Node(file);
-  r = openImage(image, 0, -1, -1, -1);
+  r = openImage(image, Overlap.CACHED << Overlap.SHIFT, -1, -1, -1);
   // An image that did not open has nothing to write back.
   if (r < 0) image.readOnly = true;
   else r = complete(image, wanted);

@@ -71,7 +71,7 @@ function takeReferences(image: Qcow2Node): void {
 }
 
 /** Passes on the runs of a range that have no reference left. */
-function discardFree(image: Qcow2Node, first: i64, n: i64): void {
+export function discardFree(image: Qcow2Node, first: i64, n: i64): void {
   for (let i: i64 = 0; i < n; i++) {
     let run: i64 = 0;
     while (i + run < n && loadRefcount(image, first + i + run) === 0 && !refcount) run++;

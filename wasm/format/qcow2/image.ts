@@ -1,5 +1,5 @@
 /** An open qcow2 image: its state, and the driver's entry points. What they do is in the files next to this one. */
-import { Driver, Err, Request } from '../../abi';
+import { Driver, Err, Overlap, Request } from '../../abi';
 import { MappedNode, Place } from '../../block/mapped';
 import { BlockNode } from '../../block/node';
 import { isZero } from '../../block/status';
@@ -48,6 +48,10 @@ export class Qcow2Node extends MappedNode {
   passDiscard: bool = false;
   /** Pass discards on when a snapshot gives clusters back. */
   passDiscardSnapshot: bool = false;
+  /** Pass discards on when tables give clusters back. */
+  passDiscardOther: bool = false;
+  /** Discarded clusters keep their places. */
+  discardNoUnref: bool = false;
 
   /** The active L1 table, as on disk (big endian). */
   l1: usize = 0;
@@ -91,6 +95,10 @@ export class Qcow2Node extends MappedNode {
   freedRanges: i32 = 0;
   /** Which clusters may hold metadata: one bit for each cluster index modulo its size; 0: not made yet. */
   metadataFilter: usize = 0;
+  /** The same for L2 tables of snapshots; see inactive.ts. */
+  inactiveFilter: usize = 0;
+  /** {@link Overlap}: what a write must not touch. */
+  overlapCheck: i32 = Overlap.CACHED;
 
   /** A fatal corruption was found: nothing is read or written any more. */
   unusable: bool = false;

@@ -4,6 +4,7 @@ import { fail } from '../../util/errors';
 import { settleFreed } from './deferred';
 import { updateHeader } from './header';
 import { Qcow2Node } from './image';
+import { forgetInactive } from './inactive';
 import { CORRUPT, DIRTY } from './layout';
 import { repairRefcounts } from './repair';
 import { dropSnapshots } from './snapshots';
@@ -60,6 +61,7 @@ export function releaseImage(image: Qcow2Node): void {
   if (image.snapshotTables) heap.free(image.snapshotTables);
   dropSnapshots(image);
   if (image.metadataFilter) heap.free(image.metadataFilter);
+  forgetInactive(image);
   if (image.freed) heap.free(image.freed);
   if (image.plain) heap.free(image.plain);
   if (image.header) heap.free(image.header);

@@ -1,5 +1,5 @@
 /** Opening: everything in the header is checked before anything is done with it. The texts are QEMU's. */
-import { Err, Qcow2Open } from '../../abi';
+import { Err, Overlap, Qcow2Open } from '../../abi';
 import { be32, be64 } from '../../util/endian';
 import { fail, failErrno } from '../../util/errors';
 import { TableCache } from '../../util/cache';
@@ -56,9 +56,8 @@ export function openImage(
 ): i32 {
   image.readOnly = (flags & Qcow2Open.READ_ONLY) !== 0;
   image.noIo = (flags & Qcow2Open.NO_IO) !== 0;
-  image.passDiscard = (flags & Qcow2Open.PASS_DISCARD) !== 0;
   image.forCheck = (flags & Qcow2Open.CHECK) !== 0;
-  image.passDiscardSnapshot = (flags & Qcow2Open.PASS_DISCARD_SNAPSHOT) !== 0;
+  takeFlags(image, flags);
   let r = readHeader(image);
   if (r < 0) return r;
   if (image.noIo) {
@@ -76,6 +75,15 @@ export function openImage(
   if (image.readOnly) return 0;
   image.readOnly = true;
   return enterWritable(image);
+}
+
+/** The runtime options that are bits of the flags: they can change while the image is open. */
+export function takeFlags(image: Qcow2Node, flags: i32): void {
+  image.passDiscard = (flags & Qcow2Open.PASS_DISCARD) !== 0;
+  image.passDiscardSnapshot = (flags & Qcow2Open.PASS_DISCARD_SNAPSHOT) !== 0;
+  image.passDiscardOther = (flags & Qcow2Open.PASS_DISCARD_OTHER) !== 0;
+  image.discardNoUnref = (flags & Qcow2Open.DISCARD_NO_UNREF) !== 0;
+  image.overlapCheck = (flags >> Overlap.SHIFT) & Overlap.ALL;
 }
 
 /** Whether an image can do what an option asks for. */

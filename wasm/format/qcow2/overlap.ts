@@ -1,16 +1,16 @@
 /**
- * Overlap checks: before anything is written, its target is compared with the metadata that is known without reading
- * the image: header, active L1 and L2 tables, refcount table and blocks, snapshot table and the snapshots' L1 tables
- * (the set that QEMU calls `cached`).
+ * Overlap checks: before anything is written, its target is compared with the image's metadata. Which kinds of it is an
+ * option; by default those that are known without reading the image (the set that QEMU calls `cached`).
  */
-import { Err } from '../../abi';
+import { Err, Overlap } from '../../abi';
 import { be64 } from '../../util/endian';
 import { TableCache } from '../../util/cache';
 import { signalCorruption } from './corruption';
 import { Qcow2Node } from './image';
-import { OFFSET_MASK, REFTABLE_MASK } from './layout';
+import { inactiveTableCrosses } from './inactive';
+import { BITMAPS, OFFSET_MASK, REFTABLE_MASK } from './layout';
 
-/** Kinds of metadata; a write of one kind does not conflict with itself. */
+/** Kinds of metadata that a write is known to be; it does not conflict with itself. */
 export const enum Meta {
   NONE = 0,
   HEADER = 1,
@@ -18,6 +18,7 @@ export const enum Meta {
   ACTIVE_L2 = 4,
   REFTABLE = 8,
   REFBLOCK = 16,
+  BITMAP_DIRECTORY = 256,
 }
 
 /** Bits of the filter, a power of two. */
@@ -66,39 +67,50 @@ function mayHoldTable(image: Qcow2Node, offset: i64, bytes: i64): bool {
   return false;
 }
 
-/** The name of the metadata that a range overlaps; empty: none. */
-function overlapped(image: Qcow2Node, ignore: i32, offset: i64, bytes: i64): string {
+/** The name of the metadata that a range overlaps, of the kinds that are asked for; empty: none. */
+function overlapped(image: Qcow2Node, kinds: i32, offset: i64, bytes: i64): string {
   const cluster: i64 = image.clusterSize;
-  if (!(ignore & Meta.HEADER) && offset < cluster) return 'qcow2_header';
-  if (!(ignore & Meta.ACTIVE_L1) && crosses(offset, bytes, image.l1Offset, (<i64>image.l1Size) << 3)) {
+  if (kinds & Overlap.HEADER && offset < cluster) return 'qcow2_header';
+  if (kinds & Overlap.ACTIVE_L1 && crosses(offset, bytes, image.l1Offset, (<i64>image.l1Size) << 3)) {
     return 'active L1 table';
   }
+  const tables = (kinds & (Overlap.ACTIVE_L2 | Overlap.REFBLOCK)) !== 0 && mayHoldTable(image, offset, bytes);
+  if (tables && kinds & Overlap.ACTIVE_L2) {
+    for (let i = 0; i < image.l1Size; i++) {
+      const table = <i64>(image.l1Entry(i) & OFFSET_MASK);
+      if (table && crosses(offset, bytes, table, cluster)) return 'active L2 table';
+    }
+  }
   if (
-    !(ignore & Meta.REFTABLE) &&
+    kinds & Overlap.REFTABLE &&
     crosses(offset, bytes, image.reftableOffset, (<i64>image.reftableEntries) << 3)
   ) {
     return 'refcount table';
   }
-  if (crosses(offset, bytes, image.snapshotsOffset, image.snapshotsBytes)) return 'snapshot table';
-  for (let i = 0; i < image.snapshots; i++) {
-    const at = image.snapshotTables + ((<usize>i) << 4);
-    if (crosses(offset, bytes, load<i64>(at), load<i64>(at, 8))) return 'inactive L1 table';
-  }
-  if (mayHoldTable(image, offset, bytes)) {
-    if (!(ignore & Meta.ACTIVE_L2)) {
-      for (let i = 0; i < image.l1Size; i++) {
-        const table = <i64>(image.l1Entry(i) & OFFSET_MASK);
-        if (table && crosses(offset, bytes, table, cluster)) return 'active L2 table';
-      }
-    }
-    if (!(ignore & Meta.REFBLOCK)) {
-      for (let i = 0; i < image.reftableUsed; i++) {
-        const block = <i64>(be64(image.reftable + ((<usize>i) << 3)) & REFTABLE_MASK);
-        if (block && crosses(offset, bytes, block, cluster)) return 'refcount block';
-      }
+  if (tables && kinds & Overlap.REFBLOCK) {
+    for (let i = 0; i < image.reftableUsed; i++) {
+      const block = <i64>(be64(image.reftable + ((<usize>i) << 3)) & REFTABLE_MASK);
+      if (block && crosses(offset, bytes, block, cluster)) return 'refcount block';
     }
   }
+  if (kinds & Overlap.SNAPSHOT_TABLE && crosses(offset, bytes, image.snapshotsOffset, image.snapshotsBytes)) {
+    return 'snapshot table';
+  }
+  if (kinds & Overlap.INACTIVE_L1) {
+    for (let i = 0; i < image.snapshots; i++) {
+      const at = image.snapshotTables + ((<usize>i) << 4);
+      if (crosses(offset, bytes, load<i64>(at), load<i64>(at, 8))) return 'inactive L1 table';
+    }
+  }
+  if (kinds & Overlap.INACTIVE_L2 && inactiveTableCrosses(image, offset, bytes)) return 'inactive L2 table';
+  if (kinds & Overlap.BITMAP_DIRECTORY && directoryCrosses(image, offset, bytes)) return 'bitmap directory';
   return '';
+}
+
+function directoryCrosses(image: Qcow2Node, offset: i64, bytes: i64): bool {
+  const bitmaps = image.bitmaps;
+  if (!bitmaps || !(image.autoclear & BITMAPS)) return false;
+  return crosses(offset, bytes, <i64>be64(bitmaps.at + 16), <i64>be64(bitmaps.at + 8));
 }
 
 /**
@@ -107,7 +119,9 @@ function overlapped(image: Qcow2Node, ignore: i32, offset: i64, bytes: i64): str
  */
 export function checkWrite(image: Qcow2Node, ignore: i32, offset: i64, bytes: i64): i32 {
   if (bytes <= 0) return 0;
-  const name = overlapped(image, ignore, offset, bytes);
+  const kinds = image.overlapCheck & ~ignore;
+  if (!kinds) return 0;
+  const name = overlapped(image, kinds, offset, bytes);
   if (!name.length) return 0;
   const message = `Preventing invalid write on metadata (overlaps with ${name})`;
   signalCorruption(image, true, offset, bytes, message);

@@ -1,10 +1,9 @@
 /** Other runtime options for an image that is open. */
-import { Qcow2Open } from '../../abi';
 import { flushImage } from './lifetime';
 import { Qcow2Node } from './image';
-import { checkLazy, makeCaches } from './open';
+import { checkLazy, makeCaches, takeFlags } from './open';
 
-/** @param flags {@link Qcow2Open}; sizes as in openImage. On a failure all is as it was. */
+/** @param flags the flags of openImage; sizes as in openImage. On a failure all is as it was. */
 export function reopenImage(
   image: Qcow2Node,
   flags: i32,
@@ -21,7 +20,6 @@ export function reopenImage(
   if (r < 0) return r;
   if (l2) l2.release();
   if (refs) refs.release();
-  image.passDiscard = (flags & Qcow2Open.PASS_DISCARD) !== 0;
-  image.passDiscardSnapshot = (flags & Qcow2Open.PASS_DISCARD_SNAPSHOT) !== 0;
+  takeFlags(image, flags);
   return 0;
 }

@@ -3,6 +3,7 @@ import { Err, SnapshotRecord } from '../../abi';
 import { be16, be32, be64, putBe16, putBe32, putBe64 } from '../../util/endian';
 import { fail, failErrno } from '../../util/errors';
 import { Qcow2Node } from './image';
+import { forgetInactive } from './inactive';
 import { MAX_SNAPSHOT_EXTRA, MAX_SNAPSHOT_TABLE, MAX_SNAPSHOTS } from './layout';
 
 const ENTRY_HEADER: i32 = 40;
@@ -229,6 +230,7 @@ export function removeSnapshot(image: Qcow2Node, table: SnapshotTable, index: i3
 /** Takes over a table that the header points to now. */
 export function adoptSnapshots(image: Qcow2Node, table: SnapshotTable, offset: i64): void {
   dropSnapshots(image);
+  forgetInactive(image);
   if (image.snapshotTables) heap.free(image.snapshotTables);
   image.snapshotTables = table.count ? heap.alloc((<usize>table.count) << 4) : 0;
   image.snapshots = table.count;

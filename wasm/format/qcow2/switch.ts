@@ -12,6 +12,7 @@ import { hash } from '../../util/errors';
 import { allocateClusters, compressedBytes, compressedOffset, freeClusters } from './allocate';
 import { signalCorruption } from './corruption';
 import { Qcow2Node } from './image';
+import { forgetInactive } from './inactive';
 import { COMPRESSED, COPIED, Field, OFFSET_MASK, REFTABLE_MASK } from './layout';
 import { writeCaches } from './lifetime';
 import { checkWrite, Meta } from './overlap';
@@ -488,6 +489,7 @@ export class TableSwitch {
     }
     if (image.metadataFilter) heap.free(image.metadataFilter);
     image.metadataFilter = 0;
+    forgetInactive(image);
     image.freeIndex = 0;
     image.freeByte = 0;
     image.nextHost = -1;

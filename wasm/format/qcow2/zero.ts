@@ -4,7 +4,8 @@ import { be64, putBe64 } from '../../util/endian';
 import { freeEntry } from './allocate';
 import { freeLater } from './deferred';
 import { Qcow2Node } from './image';
-import { COMPRESSED, OFFSET_MASK, ZERO } from './layout';
+import { COMPRESSED, COPIED, OFFSET_MASK, ZERO } from './layout';
+import { checkWrite, Meta } from './overlap';
 import { writableTable } from './tables';
 import { bytesInTable, checkTableOffset, l1IndexOf, l2IndexOf, loadSlice, sliceOffset } from './translate';
 
@@ -76,7 +77,8 @@ function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, chang
   if (!slice) return image.l2.error;
   const first = l2Index & ((1 << image.sliceBits) - 1);
   const offset = sliceOffset(image, table, l2Index);
-  const guest = change >= Change.DISCARD;
+  // Where places stay, what they held may go from the file all the same.
+  const kept = image.discardNoUnref && (change === Change.DISCARD || change === Change.ZERO_UNMAP);
   // Places that are given back and lie side by side go in one step.
   let run: i64 = 0;
   let runLength: i64 = 0;
@@ -86,11 +88,12 @@ function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, chang
     const entry = be64(at);
     const next = changed(image, entry, change);
     if (next === entry) continue;
+    if (kept && next & OFFSET_MASK) discardKept(image, entry);
     putBe64(at, next);
     image.l2.touch(offset, i << 3, (i + 1) << 3);
     const host = <i64>(entry & OFFSET_MASK);
     if (entry & COMPRESSED) {
-      freeEntry(image, entry, guest);
+      freeEntry(image, entry, true);
     } else if (host && !(next & OFFSET_MASK)) {
       if (host & (image.clusterSize - 1)) {
         code = -Err.EIO;
@@ -99,13 +102,13 @@ function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, chang
       if (runLength && run + (runLength << image.clusterBits) === host) {
         runLength++;
       } else {
-        if (runLength) freeLater(image, run, runLength, guest);
+        if (runLength) freeLater(image, run, runLength, true);
         run = host;
         runLength = 1;
       }
     }
   }
-  if (runLength) freeLater(image, run, runLength, guest);
+  if (runLength) freeLater(image, run, runLength, true);
   return code;
 }
 
@@ -116,11 +119,25 @@ function changed(image: Qcow2Node, entry: u64, change: i32): u64 {
     case Change.ZERO:
       return entry & COMPRESSED ? ZERO : entry | ZERO;
     case Change.ZERO_UNMAP:
-      return ZERO;
+      return keepsPlace(image, entry) ? entry | ZERO : ZERO;
     case Change.DISCARD:
       if (!used && (entry & ZERO || !image.backing)) return entry;
+      if (keepsPlace(image, entry)) return entry | ZERO;
       return image.version >= 3 ? ZERO : 0;
     default:
       return 0;
   }
+}
+
+/** Whether an entry keeps its place although it is discarded. */
+function keepsPlace(image: Qcow2Node, entry: u64): bool {
+  return image.discardNoUnref && !(entry & COMPRESSED) && (entry & OFFSET_MASK) !== 0;
+}
+
+/** Passes the discard of a cluster that keeps its place on to the file, if nobody else can see what it holds. */
+function discardKept(image: Qcow2Node, entry: u64): void {
+  const host = <i64>(entry & OFFSET_MASK);
+  if (!image.passDiscard || !(entry & COPIED) || host & (image.clusterSize - 1)) return;
+  if (checkWrite(image, Meta.NONE, host, image.clusterSize) === 0)
+    image.file.pdiscard(host, image.clusterSize);
 }
