@@ -8,6 +8,7 @@
 /** Linux errno values; a failed call answers the negative of one. */
 export const enum Err {
   EPERM = 1,
+  ENOENT = 2,
   EIO = 5,
   EAGAIN = 11,
   ENOMEM = 12,
@@ -19,6 +20,8 @@ export const enum Err {
   ERANGE = 34,
   ENOTSUP = 95,
   ENOMEDIUM = 123,
+  /** None of Linux: a breakpoint of blkdebug stopped the request, which is to be sent again. */
+  ESUSPENDED = 1000,
 }
 
 /** What kind of node a handle stands for. */
@@ -27,6 +30,14 @@ export const enum Driver {
   NULL = 2,
   RAW = 3,
   QCOW2 = 4,
+  BLKDEBUG = 5,
+  THROTTLE = 6,
+  COPY_ON_READ = 7,
+  COMPRESS = 8,
+  PREALLOCATE = 9,
+  BLKVERIFY = 10,
+  BLKLOGWRITES = 11,
+  QUORUM = 12,
 }
 
 /** Flags of write and write-zeroes requests. */
@@ -213,4 +224,66 @@ export const enum BitmapFlag {
   READ_ONLY = 2,
   PERSISTENT = 4,
   INCONSISTENT = 8,
+}
+
+/** Moments in the work of a node that a blkdebug node below it may be waiting for, in the order of the schema. */
+export const enum DebugEvent {
+  L1_UPDATE = 0,
+  L1_GROW_ALLOC_TABLE = 1,
+  L1_GROW_WRITE_TABLE = 2,
+  L1_GROW_ACTIVATE_TABLE = 3,
+  L2_LOAD = 4,
+  L2_UPDATE = 5,
+  L2_UPDATE_COMPRESSED = 6,
+  L2_ALLOC_COW_READ = 7,
+  L2_ALLOC_WRITE = 8,
+  READ_AIO = 9,
+  READ_BACKING_AIO = 10,
+  READ_COMPRESSED = 11,
+  WRITE_AIO = 12,
+  WRITE_COMPRESSED = 13,
+  VMSTATE_LOAD = 14,
+  VMSTATE_SAVE = 15,
+  COW_READ = 16,
+  COW_WRITE = 17,
+  REFTABLE_LOAD = 18,
+  REFTABLE_GROW = 19,
+  REFTABLE_UPDATE = 20,
+  REFBLOCK_LOAD = 21,
+  REFBLOCK_UPDATE = 22,
+  REFBLOCK_UPDATE_PART = 23,
+  REFBLOCK_ALLOC = 24,
+  REFBLOCK_ALLOC_HOOKUP = 25,
+  REFBLOCK_ALLOC_WRITE = 26,
+  REFBLOCK_ALLOC_WRITE_BLOCKS = 27,
+  REFBLOCK_ALLOC_WRITE_TABLE = 28,
+  REFBLOCK_ALLOC_SWITCH_TABLE = 29,
+  CLUSTER_ALLOC = 30,
+  CLUSTER_ALLOC_BYTES = 31,
+  CLUSTER_FREE = 32,
+  FLUSH_TO_OS = 33,
+  FLUSH_TO_DISK = 34,
+  PWRITEV_RMW_HEAD = 35,
+  PWRITEV_RMW_AFTER_HEAD = 36,
+  PWRITEV_RMW_TAIL = 37,
+  PWRITEV_RMW_AFTER_TAIL = 38,
+  PWRITEV = 39,
+  PWRITEV_ZERO = 40,
+  PWRITEV_DONE = 41,
+  EMPTY_IMAGE_PREPARE = 42,
+  L1_SHRINK_WRITE_TABLE = 43,
+  L1_SHRINK_FREE_L2_CLUSTERS = 44,
+  COR_WRITE = 45,
+  CLUSTER_ALLOC_SPACE = 46,
+  NONE = 47,
+}
+
+/** Kinds of requests that a rule of blkdebug lets fail; bits. */
+export const enum DebugIo {
+  READ = 1,
+  WRITE = 2,
+  WRITE_ZEROES = 4,
+  DISCARD = 8,
+  FLUSH = 16,
+  BLOCK_STATUS = 32,
 }

@@ -378,3 +378,4 @@ export function stats(handle: i32): i32 {
 }
 
 export * from './exports/bitmaps';
+export * from './exports/filters';

@@ -9,6 +9,7 @@ import type { ImageAmend } from './amend';
 import type { NodeChanges } from './changes';
 import type { Codecs } from './codecs';
 import type { EngineBitmaps } from './bitmaps';
+import type { Filters } from './filters';
 
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
 export type NodeHandle = number & { readonly __node: unique symbol };
@@ -264,6 +265,7 @@ export interface Engine {
   readonly amend: ImageAmend;
   /** Dirty bitmaps of nodes. */
   readonly bitmaps: EngineBitmaps;
+  readonly filters: Filters;
   alloc(bytes: number): IoBuffer;
   /** Codecs of images that are loaded when they are needed. */
   readonly codecs: Codecs;

@@ -34,6 +34,7 @@ import type {
 } from './contract';
 import type { Codecs } from './codecs';
 import type { EngineExports } from './exports';
+import { makeFilters, type Filters } from './filters';
 import { Host, readUtf16 } from './host';
 
 /** The largest buffer or request, bytes. */
@@ -72,6 +73,7 @@ class WasmEngine implements Engine {
   readonly bitmaps: EngineBitmaps;
   onEvent: ((event: EngineEvent) => void) | null = null;
   onFinding: CheckFinding | null = null;
+  readonly filters: Filters;
   readonly #host = new Host();
   readonly codecs: Codecs = this.#host.codecs;
   readonly #wasm: EngineExports;
@@ -100,6 +102,7 @@ class WasmEngine implements Engine {
       call: (call) => this.#call(call),
       text: (text) => this.#text(text)!,
     });
+    this.filters = makeFilters(this.#wasm, (run) => this.#call(run));
     this.#host.onFinding = (text, program) => this.onFinding?.(text, program);
     this.#host.onCorruption = (node, message, offset, size, fatal) =>
       this.onEvent?.({ kind: 'image-corrupted', node: node as NodeHandle, message, offset, size, fatal });

@@ -1,5 +1,7 @@
+import type { FilterExports } from './filters';
+
 /** What build/engine.wasm exports; the meaning of each is in wasm/index.ts. */
-export interface EngineExports {
+export interface EngineExports extends FilterExports {
   memory: WebAssembly.Memory;
   record(): number;
   errorAddress(): number;

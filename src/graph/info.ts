@@ -1,8 +1,20 @@
 /** What is told of nodes: BlockNodeInfo, ImageInfo, BlockGraphInfo, BlockDeviceInfo, BlockStats (graph.md section 11). */
+import { BlockError } from '../engine/contract';
+import { Errno } from '../files/contract';
 import type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo } from './api';
 import { fullBackingName } from './filename';
 import { Role, type BlockNode } from './node';
 import { snapshotsOf } from './snapshots';
+
+/** Bytes of storage below a node; null: a node below it cannot tell. */
+function allocatedBytes(node: BlockNode): number | null {
+  try {
+    return node.engine.allocated(node.handle);
+  } catch (error) {
+    if (error instanceof BlockError && error.errno === Errno.ENOTSUP) return null;
+    throw error;
+  }
+}
 
 /** Facts of one node. Members that do not apply are left out. */
 export function nodeInfo(node: BlockNode): BlockNodeInfo {
@@ -10,8 +22,9 @@ export function nodeInfo(node: BlockNode): BlockNodeInfo {
     filename: node.filename,
     format: node.driver,
     'virtual-size': node.length(),
-    'actual-size': node.engine.allocated(node.handle),
   };
+  const allocated = allocatedBytes(node);
+  if (allocated !== null) info['actual-size'] = allocated;
   const details = node.type.details(node);
   if (details) {
     info['dirty-flag'] = details.dirty;

@@ -143,6 +143,14 @@ export class BlockNode implements NodeView, LinkParent {
     return [...this.links].reverse();
   }
 
+  /**
+   * Whether failures of it or below are made on purpose (blkdebug). They are no news when it is closed: QEMU passes over
+   * them too.
+   */
+  get failsOnPurpose(): boolean {
+    return this.type.failsOnPurpose === true || this.links.some(({ node }) => node.failsOnPurpose);
+  }
+
   private child(role: number): BlockNode | null {
     return this.links.find((link) => link.role & role)?.node ?? null;
   }

@@ -171,10 +171,15 @@ export class Opener {
   }
 
   private context(state: Opening, node: BlockNode, filename: string): OpenContext {
-    const openChild = async (name: string, role: number, required: boolean): Promise<BlockNode | null> => {
+    const openChild = async (
+      name: string,
+      role: number,
+      required: boolean,
+      filename?: string,
+    ): Promise<BlockNode | null> => {
       const ready = name === 'file' ? (state.file ?? null) : null;
       if (ready) ready.references++;
-      const child = ready ?? (await this.openBelow({ ...state, parent: node }, name, role, undefined));
+      const child = ready ?? (await this.openBelow({ ...state, parent: node }, name, role, filename));
       // Nobody else knows a node that was opened just now, for these options.
       const described = child?.references === (ready ? 2 : 1);
       if (child) await this.link(node, child, { name, role, described });
@@ -303,7 +308,7 @@ export class Opener {
     try {
       node.closeHandle();
     } catch (error) {
-      failure = error;
+      if (!node.failsOnPurpose) failure = error;
     }
     node.follower?.release();
     this.table.remove(node);
@@ -336,7 +341,7 @@ interface Opening {
 /** What the user gave, without what belongs to children. */
 function givenOptions(options: Options): Options {
   const given = options.clone();
-  for (const child of ['file', 'backing', 'data-file']) {
+  for (const child of ['file', 'backing', 'data-file', 'image', 'raw', 'test', 'log', 'children']) {
     given.takeBelow(child);
     given.delete(child);
   }

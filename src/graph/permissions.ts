@@ -39,9 +39,10 @@ export function permissionList(perm: number): ('resize' | 'write-unchanged' | 'w
 /** What a node with these cumulative permissions takes and shares on one of its children. */
 function childPermissions(
   node: BlockNode,
-  { role, node: child }: Pick<Link, 'role' | 'node'>,
+  link: Pick<Link, 'name' | 'role' | 'node'>,
   cumulative: { perm: number; shared: number },
 ): { perm: number; shared: number } {
+  const { role, node: child } = link;
   let { perm, shared } = cumulative;
   if (role & Role.FILTERED) {
     // A filter is as its users are.
@@ -58,6 +59,9 @@ function childPermissions(
     if (perm & WRITE) perm |= RESIZE;
     shared &= ~RESIZE;
   }
+  const { type } = node;
+  if (type.childPermissions)
+    ({ perm, shared } = type.childPermissions(node, link, { perm, shared }, cumulative));
   if (child.common.forceShare) shared = ALL;
   return { perm, shared };
 }

@@ -1,5 +1,5 @@
 /** Formats that say where each range of the disk is. The one loop that reads from such a map, and its block status. */
-import { Bits } from '../abi';
+import { Bits, DebugEvent } from '../abi';
 import { BlockNode } from './node';
 import { found } from './status';
 
@@ -54,6 +54,7 @@ export abstract class MappedNode extends BlockNode {
         } else {
           if (pending) {
             const start = mapHost;
+            file.event(DebugEvent.READ_AIO);
             const r = file.pread(host, pending, into);
             if (r < 0) return r;
             host = start;
@@ -66,6 +67,7 @@ export abstract class MappedNode extends BlockNode {
       } else {
         if (pending) {
           const descriptor = mapHost;
+          file.event(DebugEvent.READ_AIO);
           const r = file.pread(host, pending, into);
           if (r < 0) return r;
           pending = 0;
@@ -73,15 +75,19 @@ export abstract class MappedNode extends BlockNode {
         }
         let r = 0;
         if (place === Place.COMPRESSED) r = this.readCompressed(offset, mapHost, n, to);
-        else if (place === Place.UNALLOCATED && this.backing) r = this.backing!.pread(offset, n, to);
-        else memory.fill(to, 0, n);
+        else if (place === Place.UNALLOCATED && this.backing) {
+          file.event(DebugEvent.READ_BACKING_AIO);
+          r = this.backing!.pread(offset, n, to);
+        } else memory.fill(to, 0, n);
         if (r < 0) return r;
       }
       offset += n;
       to += n;
       bytes -= n;
     }
-    return pending ? file.pread(host, pending, into) : 0;
+    if (!pending) return 0;
+    file.event(DebugEvent.READ_AIO);
+    return file.pread(host, pending, into);
   }
 
   doStatus(wantZero: bool, offset: i64, bytes: i64): i32 {

@@ -1,5 +1,5 @@
 /** What every node is, and the one path that requests take through the nodes: accounting, ends, fallbacks. */
-import { Err, Request, StatsRecord } from '../abi';
+import { DebugEvent, Err, Request, StatsRecord } from '../abi';
 import { thresholdPassed } from '../host';
 import { zeros, ZERO_BYTES } from '../util/memory';
 import { canResizeBitmaps, DirtyBitmap, fitBitmaps, releaseBitmaps, touchBitmaps } from './dirtybitmap';
@@ -27,6 +27,10 @@ export abstract class BlockNode {
   zeroAlignment: i64 = 1;
   /** The newest dirty bitmap; null: there are none. */
   dirty: DirtyBitmap | null = null;
+  /** It wants to know of {@link event}s: it is a blkdebug node. */
+  debugged: bool = false;
+  /** Changed since it was flushed. */
+  unflushed: bool = false;
   private counters: usize = 0;
   /** A write that ends above this is reported, once. */
   writeThreshold: i64 = i64.MAX_VALUE;
@@ -64,6 +68,15 @@ export abstract class BlockNode {
     heap.free(this.counters);
     this.counters = 0;
   }
+
+  /** Tells a blkdebug node what its parent is about to do (a {@link DebugEvent}); all others do not care. */
+  @inline
+  event(event: i32): void {
+    if (this.debugged) this.debugEvent(event);
+  }
+
+  /** What a blkdebug node does about an event. */
+  debugEvent(_event: i32): void {}
 
   /** The length in bytes now. */
   size(): i64 {
@@ -161,17 +174,7 @@ export abstract class BlockNode {
     let r = this.dirty && bytes ? touchBitmaps(this, offset, bytes) : 0;
     const end = offset + bytes;
     if (end > this.writeThreshold) this.passThreshold(end);
-    const align = this.zeroAlignment;
-    while (r === 0 && offset < end) {
-      const inside = offset & (align - 1);
-      let n = end - offset;
-      if (inside) n = min(n, align - inside);
-      else if (n > align) n = n & ~(align - 1);
-      r = this.doZero(offset, n, flags);
-      if (r === -Err.ENOTSUP && !(flags & Request.NO_FALLBACK)) r = this.writeZeroData(offset, n);
-      if (r < 0) break;
-      offset += n;
-    }
+    if (r === 0) r = this.zeroPieces(offset, bytes, flags);
     if (r < 0) {
       this.count(StatsRecord.FAILED_UNMAPS, 1);
       if (this.dirty) fitBitmaps(this);
@@ -182,11 +185,29 @@ export abstract class BlockNode {
     return r;
   }
 
+  /** Cuts a zero write into pieces that the driver takes. */
+  zeroPieces(offset: i64, bytes: i64, flags: i32): i32 {
+    const end = offset + bytes;
+    const align = this.zeroAlignment;
+    while (offset < end) {
+      const inside = offset & (align - 1);
+      let n = end - offset;
+      if (inside) n = min(n, align - inside);
+      else if (n > align) n = n & ~(align - 1);
+      let r = this.doZero(offset, n, flags);
+      if (r === -Err.ENOTSUP && !(flags & Request.NO_FALLBACK)) r = this.writeZeroData(offset, n);
+      if (r < 0) return r;
+      offset += n;
+    }
+    return 0;
+  }
+
   pdiscard(offset: i64, bytes: i64): i32 {
     this.count(StatsRecord.UNMAPS, 1);
     // A discard makes no node longer; one that undoes an allocation may pass the end.
     const inside = min(bytes, this.size() - offset);
     let r = this.dirty && inside > 0 ? touchBitmaps(this, offset, inside) : 0;
+    this.unflushed = true;
     if (r === 0) r = this.doDiscard(offset, bytes);
     if (r === -Err.ENOTSUP) r = 0;
     if (r < 0) this.count(StatsRecord.FAILED_UNMAPS, 1);
@@ -196,8 +217,11 @@ export abstract class BlockNode {
 
   pflush(): i32 {
     this.count(StatsRecord.FLUSHES, 1);
+    const child = this.child;
+    if (child) child.event(DebugEvent.FLUSH_TO_OS);
     const r = this.doFlush();
     if (r < 0) this.count(StatsRecord.FAILED_FLUSHES, 1);
+    else this.unflushed = false;
     return r;
   }
 
@@ -217,6 +241,13 @@ export abstract class BlockNode {
     return r;
   }
 
+  /** Flushes the child, when all that the node itself keeps has been written. */
+  flushChild(): i32 {
+    const child = this.child!;
+    if (this.unflushed) child.event(DebugEvent.FLUSH_TO_DISK);
+    return child.pflush();
+  }
+
   private writeZeroData(offset: i64, bytes: i64): i32 {
     const from = zeros();
     while (bytes > 0) {
@@ -230,6 +261,7 @@ export abstract class BlockNode {
   }
 
   private wrote(end: i64): void {
+    this.unflushed = true;
     const at = this.counters + StatsRecord.HIGHEST_WRITE * 8;
     if (<f64>end > load<f64>(at)) store<f64>(at, <f64>end);
   }

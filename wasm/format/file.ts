@@ -23,8 +23,6 @@ import { ZERO_BYTES, zeros } from '../util/memory';
 export class FileNode extends BlockNode {
   /** The exact size of the file. */
   private bytes: i64 = 0;
-  /** Written to since the last flush. */
-  private unflushed: bool = false;
 
   constructor(
     private file: i32,

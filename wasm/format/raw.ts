@@ -1,5 +1,5 @@
 /** The format `raw`: its file as it is, or a window of it. */
-import { Bits, Driver, Err } from '../abi';
+import { Bits, DebugEvent, Driver, Err } from '../abi';
 import { BlockNode, MAX_OFFSET } from '../block/node';
 import { found } from '../block/status';
 import { fail } from '../util/errors';
@@ -66,12 +66,16 @@ export class RawNode extends BlockNode {
   }
 
   doRead(offset: i64, bytes: i32, to: usize): i32 {
-    return this.child!.pread(this.start + offset, bytes, to);
+    const file = this.child!;
+    file.event(DebugEvent.READ_AIO);
+    return file.pread(this.start + offset, bytes, to);
   }
 
   doWrite(offset: i64, bytes: i32, from: usize): i32 {
     if (this.outside(offset, bytes)) return -Err.ENOSPC;
-    return this.child!.pwrite(this.start + offset, bytes, from);
+    const file = this.child!;
+    file.event(DebugEvent.WRITE_AIO);
+    return file.pwrite(this.start + offset, bytes, from);
   }
 
   doZero(offset: i64, bytes: i64, flags: i32): i32 {
@@ -85,7 +89,7 @@ export class RawNode extends BlockNode {
   }
 
   doFlush(): i32 {
-    return this.child!.pflush();
+    return this.flushChild();
   }
 
   doTruncate(size: i64, preallocation: i32): i32 {

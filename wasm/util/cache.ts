@@ -47,6 +47,9 @@ export class TableCache {
     readonly entryBytes: i32,
     /** Tables held at most, >= 2. */
     readonly limit: i32,
+    /** What a blkdebug node is told before a table is read, and before it is written. */
+    private loadEvent: i32,
+    private updateEvent: i32,
   ) {
     this.shift = ctz<u32>(<u32>entryBytes);
   }
@@ -182,6 +185,7 @@ export class TableCache {
     index = this.claim(offset);
     if (index < 0) return 0;
     const data = this.slot(index).data;
+    this.file.event(this.loadEvent);
     const r = this.file.pread(offset, this.entryBytes, data);
     if (r < 0) {
       this.forget(index);
@@ -289,6 +293,7 @@ export class TableCache {
     const bytes = slot.dirtyTo - slot.dirtyFrom;
     r = this.guard.beforeWrite(this, at, bytes);
     if (r < 0) return r;
+    this.file.event(this.updateEvent);
     r = this.file.pwrite(at, bytes, slot.data + slot.dirtyFrom);
     if (r < 0) return r;
     slot.dirtyTo = 0;

@@ -7,7 +7,7 @@ import type { CreateOption, CreateValues } from '../api';
 import type { ChangeStep } from '../change';
 import type { Creator } from '../create';
 import { GraphError } from '../errors';
-import type { BlockNode, CommonOptions } from '../node';
+import type { BlockNode, CommonOptions, Link } from '../node';
 import type { Options } from '../options';
 
 /** The answer to something that QEMU can and this version cannot. */
@@ -28,9 +28,10 @@ export interface OpenContext {
   /**
    * Opens and attaches a child from the options below `name`, a reference or nothing; `GraphError` if it must be there
    * and is not.
+   * @param filename what the node's own file name says of the child
    */
-  openChild(name: string, role: number, required: true): Promise<BlockNode>;
-  openChild(name: string, role: number, required: false): Promise<BlockNode | null>;
+  openChild(name: string, role: number, required: true, filename?: string): Promise<BlockNode>;
+  openChild(name: string, role: number, required: false, filename?: string): Promise<BlockNode | null>;
 }
 
 /** What a driver works with while a node is reopened: the node has its new common options already. */
@@ -50,12 +51,20 @@ interface NodeDetails {
   dirty: boolean;
 }
 
+/** `Permission` bits that a user takes, and those that it lets others have. */
+export interface Permissions {
+  perm: number;
+  shared: number;
+}
+
 export interface Driver {
   readonly name: string;
   /** It is at the bottom and has data itself: no `file` child is opened for it. */
   readonly protocol: boolean;
   /** File names that start with one of these and a colon are of this driver. */
   readonly prefixes: readonly string[];
+  /** It lets requests fail that would not. */
+  readonly failsOnPurpose?: boolean;
   /** Everything passes it unchanged. */
   readonly filter: boolean;
   /** It can have a `backing` child. */
@@ -79,6 +88,13 @@ export interface Driver {
    * done. Absent: nodes of this driver cannot be reopened.
    */
   reopen?(context: ReopenContext): void;
+  /** What it takes and shares on a child if that is not what the child's role says. */
+  childPermissions?(
+    node: BlockNode,
+    link: Pick<Link, 'name' | 'role' | 'node'>,
+    usual: Permissions,
+    cumulative: Permissions,
+  ): Permissions;
   /** The plain name of a node, if a plain name can say all; null: only `json:` can. Protocol drivers. */
   plainName?(node: BlockNode): string | null;
   details(node: BlockNode): NodeDetails | null;

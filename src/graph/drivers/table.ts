@@ -2,6 +2,7 @@
 import { GraphError } from '../errors';
 import { protocolOf } from '../filename';
 import type { BlockdevDriver } from '../../qapi/types.generated';
+import { blkdebug } from './blkdebug';
 import type { Driver } from './driver';
 import { notYet } from './driver';
 import { file } from './file';
@@ -10,12 +11,11 @@ import { qcow2 } from './qcow2';
 import { raw } from './raw';
 
 const DRIVERS: ReadonlyMap<string, Driver> = new Map(
-  [file, nullCo, nullAio, qcow2, raw].map((driver) => [driver.name, driver]),
+  [file, nullCo, nullAio, qcow2, raw, blkdebug].map((driver) => [driver.name, driver]),
 );
 
 /** Prefixes of file names that QEMU gives to other protocols, and their drivers. */
 const OTHER_PREFIXES: Readonly<Record<string, string>> = {
-  blkdebug: 'blkdebug',
   blkverify: 'blkverify',
   fat: 'vvfat',
   ftp: 'ftp',
@@ -35,9 +35,8 @@ const OTHER_CREATORS = ['luks', 'parallels', 'qcow', 'qed', 'vdi', 'vhdx', 'vmdk
 
 /** Drivers of the schema that are not here yet. */
 const LATER: Readonly<
-  Record<Exclude<BlockdevDriver, 'file' | 'null-co' | 'null-aio' | 'qcow2' | 'raw'>, true>
+  Record<Exclude<BlockdevDriver, 'file' | 'null-co' | 'null-aio' | 'qcow2' | 'raw' | 'blkdebug'>, true>
 > = {
-  blkdebug: true,
   blklogwrites: true,
   blkreplay: true,
   blkverify: true,

@@ -1,5 +1,5 @@
 /** Host clusters: finding free ones, taking them, giving them back. */
-import { Err } from '../../abi';
+import { DebugEvent, Err } from '../../abi';
 import { Qcow2Node } from './image';
 import { COMPRESSED, MAX_HOST, OFFSET_MASK } from './layout';
 import { discardFree, freeLater } from './deferred';
@@ -37,6 +37,7 @@ export function findFree(image: Qcow2Node, n: i64): i64 {
 
 /** Takes `n` contiguous clusters; answers their offset, or a negative errno. */
 export function allocateClusters(image: Qcow2Node, n: i64): i64 {
+  image.file.event(DebugEvent.CLUSTER_ALLOC);
   while (true) {
     const before = image.freeIndex;
     const offset = findFree(image, n);
@@ -79,6 +80,7 @@ function freeRun(image: Qcow2Node, first: i64, n: i64): i64 {
 export function freeClusters(image: Qcow2Node, offset: i64, n: i64): void {
   // What was decompressed may be about to be overwritten.
   image.plainEntry = 0;
+  image.file.event(DebugEvent.CLUSTER_FREE);
   const first = offset >> image.clusterBits;
   if (changeRefcounts(image, first, n, false) === 0 && image.passDiscardOther) discardFree(image, first, n);
 }

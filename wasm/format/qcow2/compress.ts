@@ -1,5 +1,5 @@
 /** Writing compressed clusters: where their data goes, and what becomes of those that do not get smaller. */
-import { Err } from '../../abi';
+import { DebugEvent, Err } from '../../abi';
 import { deflate } from '../../codec/deflate';
 import { zstdCompress } from '../../host';
 import { be64, putBe64 } from '../../util/endian';
@@ -73,6 +73,7 @@ function storePacked(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i3
   const host = allocateBytes(image, bytes);
   if (host < 0) return <i32>host;
   let r = checkWrite(image, Meta.NONE, host, bytes);
+  image.file.event(DebugEvent.WRITE_COMPRESSED);
   if (r === 0) r = image.file.pwrite(host, bytes, from);
   // The entry reaches the file behind the counts, and that flushes the data too.
   if (r === 0) r = image.l2.depend(image.refs);
@@ -84,6 +85,7 @@ function storePacked(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i3
     freeBytes(image, host, bytes);
     return r;
   }
+  image.file.event(DebugEvent.L2_UPDATE_COMPRESSED);
   const sectors = ((host + bytes - 1) >> 9) - (host >> 9);
   putBe64(slice + inSlice, COMPRESSED | ((<u64>sectors) << offsetBits(image)) | (<u64>host));
   image.l2.touch(sliceOffset(image, table, l2Index), inSlice, inSlice + 8);
@@ -101,6 +103,7 @@ function offsetBits(image: Qcow2Node): u64 {
  */
 function allocateBytes(image: Qcow2Node, bytes: i32): i64 {
   const size: i64 = image.clusterSize;
+  image.file.event(DebugEvent.CLUSTER_ALLOC_BYTES);
   let host = image.freeByte;
   if (host) {
     const first = host >> image.clusterBits;

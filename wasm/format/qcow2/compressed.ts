@@ -1,5 +1,5 @@
 /** Reading compressed clusters. */
-import { Err } from '../../abi';
+import { DebugEvent, Err } from '../../abi';
 import { inflate } from '../../codec/inflate';
 import { zstdDecompress } from '../../host';
 import { compressedBytes, compressedOffset } from './allocate';
@@ -17,6 +17,7 @@ export function readCompressedCluster(image: Qcow2Node, offset: i64, entry: u64,
   if (image.plainEntry !== entry) {
     const stored = compressedBytes(image, entry);
     const source = image.compressed.get(stored);
+    image.file.event(DebugEvent.READ_COMPRESSED);
     const r = image.file.pread(compressedOffset(image, entry), stored, source);
     if (r < 0) return r;
     let target = to;

@@ -3,6 +3,7 @@
  * Taken again before, they would show new data in an old place after a crash; and lowering each count behind its table
  * would cost two flushes a request.
  */
+import { DebugEvent } from '../../abi';
 import { Qcow2Node } from './image';
 import { changeRefcounts, loadRefcount, refcount } from './refcount';
 
@@ -62,6 +63,7 @@ function takeReferences(image: Qcow2Node): void {
   image.plainEntry = 0;
   for (let i = 0; i < image.freedRanges; i++) {
     const range = rangeAt(image, i);
+    image.file.event(DebugEvent.CLUSTER_FREE);
     // A damaged image may have counts that are too low already: then cluster by cluster, as far as it goes.
     if (changeRefcounts(image, range.first, range.n, false) < 0) {
       for (let c: i64 = 0; c < range.n; c++) changeRefcounts(image, range.first + c, 1, false);

@@ -1,5 +1,5 @@
 /** From open to close: becoming writable, writing back, and letting go. */
-import { Err } from '../../abi';
+import { DebugEvent, Err } from '../../abi';
 import { fail } from '../../util/errors';
 import { settleFreed } from './deferred';
 import { updateHeader } from './header';
@@ -41,7 +41,7 @@ export function writeCaches(image: Qcow2Node): i32 {
 export function flushImage(image: Qcow2Node): i32 {
   if (image.readOnly) return 0;
   const r = writeCaches(image);
-  return r < 0 ? r : image.file.pflush();
+  return r < 0 ? r : image.flushChild();
 }
 
 /** Writes back what can be written, and frees all memory. */

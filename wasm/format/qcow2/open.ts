@@ -1,5 +1,5 @@
 /** Opening: everything in the header is checked before anything is done with it. The texts are QEMU's. */
-import { Err, Overlap, Qcow2Open } from '../../abi';
+import { DebugEvent, Err, Overlap, Qcow2Open } from '../../abi';
 import { be32, be64 } from '../../util/endian';
 import { fail, failErrno } from '../../util/errors';
 import { TableCache } from '../../util/cache';
@@ -273,6 +273,7 @@ function readTables(image: Qcow2Node): i32 {
   if (r < 0) return failErrno(r, 'Could not read L1 table');
   const reftableBytes = image.reftableEntries << 3;
   image.reftable = heap.alloc(reftableBytes);
+  image.file.event(DebugEvent.REFTABLE_LOAD);
   r = readTable(image, image.reftableOffset, reftableBytes, image.reftable);
   if (r < 0) return failErrno(r, 'Could not initialize refcount handling');
   let used = image.reftableEntries;
@@ -305,9 +306,16 @@ export function makeCaches(image: Qcow2Node, l2Size: f64, refcountSize: f64, ent
   image.sliceBits = <i32>ctz<u32>(slice) - 3;
   const guard = new ImageGuard(image);
   const l2Slots = <i32>min<i64>(max<i64>(l2Bytes / slice, 2), i32.MAX_VALUE);
-  image.l2Cache = new TableCache(image.file, guard, slice, l2Slots);
+  image.l2Cache = new TableCache(image.file, guard, slice, l2Slots, DebugEvent.L2_LOAD, DebugEvent.L2_UPDATE);
   let refSlots: i64 = MIN_REFCOUNT_CACHE;
   if (refcountSize >= 0) refSlots = max<i64>(refSlots, <i64>min<f64>(refcountSize, 1073741824) / cluster);
-  image.refCache = new TableCache(image.file, guard, cluster, <i32>refSlots);
+  image.refCache = new TableCache(
+    image.file,
+    guard,
+    cluster,
+    <i32>refSlots,
+    DebugEvent.REFBLOCK_LOAD,
+    DebugEvent.REFBLOCK_UPDATE_PART,
+  );
   return 0;
 }

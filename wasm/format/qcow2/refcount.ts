@@ -1,5 +1,5 @@
 /** Reference counts: looking them up, changing them, and the blocks they are kept in. */
-import { Err } from '../../abi';
+import { DebugEvent, Err } from '../../abi';
 import { be16, be32, be64, putBe16, putBe32, putBe64 } from '../../util/endian';
 import { hash } from '../../util/errors';
 import { findFree } from './allocate';
@@ -116,6 +116,7 @@ function change(image: Qcow2Node, first: i64, n: i64, up: bool): i64 {
   let done: i64 = 0;
   while (done < n) {
     const cluster = first + done;
+    image.file.event(DebugEvent.REFBLOCK_ALLOC);
     const offset = refblockOffset(image, cluster);
     if (offset <= 0) {
       if (offset < 0) failure = <i32>offset;
@@ -188,6 +189,7 @@ function makeRefblock(image: Qcow2Node, cluster: i64): i32 {
     const index = <i32>(own & (((<i64>1) << image.refblockBits) - 1));
     putRefcount(block, index, image.refcountOrder, 1);
   }
+  image.file.event(DebugEvent.REFBLOCK_ALLOC_WRITE);
   r = image.refs.write();
   if (r === 0) r = image.file.pflush();
   if (r < 0) return r;
@@ -196,6 +198,7 @@ function makeRefblock(image: Qcow2Node, cluster: i64): i32 {
   putBe64(at, offset);
   const tableAt = image.reftableOffset + (tableIndex << 3);
   r = checkWrite(image, Meta.REFTABLE, tableAt, 8);
+  image.file.event(DebugEvent.REFBLOCK_ALLOC_HOOKUP);
   if (r === 0) r = image.file.pwrite(tableAt, 8, at);
   if (r === 0) r = image.file.pflush();
   if (r < 0) {

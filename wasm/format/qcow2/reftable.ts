@@ -1,5 +1,5 @@
 /** Growth of the refcount table: a new table, and the blocks that describe it, in one new area of the file. */
-import { Err } from '../../abi';
+import { DebugEvent, Err } from '../../abi';
 import { be64, putBe32, putBe64 } from '../../util/endian';
 import { Qcow2Node } from './image';
 import { Field, MAX_HOST, MAX_REFTABLE_BYTES, REFTABLE_MASK } from './layout';
@@ -40,6 +40,7 @@ function blocksFor(image: Qcow2Node, clusters: i64, generous: bool): i64 {
  * @param exact no room for further growth
  */
 export function makeRefcountArea(image: Qcow2Node, start: i64, additional: i64, exact: bool): i64 {
+  image.file.event(DebugEvent.REFTABLE_GROW);
   const bits = image.clusterBits;
   const blocks = blocksFor(image, start + additional, !exact);
   let entries = exact ? blocks : blocks + ((blocks + 1) >> 1);
@@ -90,6 +91,7 @@ function writeArea(image: Qcow2Node, table: usize, start: i64, blocks: i64, tabl
   if (r < 0) return r;
 
   const block = heap.alloc(image.clusterSize);
+  image.file.event(DebugEvent.REFBLOCK_ALLOC_WRITE_BLOCKS);
   for (let i = firstBlock; r === 0 && i < blocks; i++) {
     const offset = <i64>be64(table + ((<usize>i) << 3));
     const rangeStart = i << image.refblockBits;
@@ -106,6 +108,7 @@ function writeArea(image: Qcow2Node, table: usize, start: i64, blocks: i64, tabl
   }
   heap.free(block);
   if (r === 0) r = image.refs.write();
+  image.file.event(DebugEvent.REFBLOCK_ALLOC_WRITE_TABLE);
   if (r === 0) r = image.file.pwrite(tableStart << bits, <i32>(tableClusters << bits), table);
   if (r === 0) r = image.file.pflush();
   if (r < 0) return r;
@@ -113,6 +116,7 @@ function writeArea(image: Qcow2Node, table: usize, start: i64, blocks: i64, tabl
   const fields = heap.alloc(16);
   putBe64(fields, tableStart << bits);
   putBe32(fields + 8, <u32>tableClusters);
+  image.file.event(DebugEvent.REFBLOCK_ALLOC_SWITCH_TABLE);
   r = image.file.pwrite(Field.REFTABLE_OFFSET, 12, fields);
   heap.free(fields);
   if (r === 0) r = image.file.pflush();

@@ -1,5 +1,5 @@
 /** L2 tables and the L1 table: making them writable, and growing. */
-import { Err } from '../../abi';
+import { DebugEvent, Err } from '../../abi';
 import { putBe32, putBe64 } from '../../util/endian';
 import { allocateClusters, freeClusters } from './allocate';
 import { signalCorruption } from './corruption';
@@ -16,6 +16,7 @@ function writeL1Entry(image: Qcow2Node, index: i32, value: u64): i32 {
   const r = checkWrite(image, Meta.ACTIVE_L1, offset, 8);
   if (r < 0) return r;
   putBe64(at, value);
+  image.file.event(DebugEvent.L1_UPDATE);
   const code = image.file.pwrite(offset, 8, at);
   if (code < 0) putBe64(at, old);
   return code;
@@ -62,6 +63,7 @@ function linkTable(image: Qcow2Node, l1Index: i32, old: i64, fresh: i64): i32 {
   if (r < 0) return r;
   r = checkWrite(image, Meta.NONE, fresh, image.clusterSize);
   if (r < 0) return r;
+  if (old) image.file.event(DebugEvent.L2_ALLOC_COW_READ);
   for (let at: i64 = 0; at < image.clusterSize; at += image.sliceBytes) {
     const source = old ? image.l2.get(old + at) : 0;
     if (old && !source) return image.l2.error;
@@ -69,6 +71,7 @@ function linkTable(image: Qcow2Node, l1Index: i32, old: i64, fresh: i64): i32 {
     if (!target) return image.l2.error;
     if (source) memory.copy(target, source, image.sliceBytes);
   }
+  image.file.event(DebugEvent.L2_ALLOC_WRITE);
   r = image.l2.write();
   if (r === 0) r = image.file.pflush();
   return r < 0 ? r : writeL1Entry(image, l1Index, (<u64>fresh) | COPIED);
@@ -86,12 +89,14 @@ export function unlinkTables(image: Qcow2Node, first: i32): i32 {
   let r = checkWrite(image, Meta.ACTIVE_L1, offset, bytes);
   if (r === 0) {
     memory.fill(at, 0, bytes);
+    image.file.event(DebugEvent.L1_SHRINK_WRITE_TABLE);
     r = image.file.pwrite(offset, bytes, at);
     if (r === 0) r = image.file.pflush();
     if (r < 0) {
       // What is on disk now is not known: the entries are kept, their clusters with them.
       memory.copy(at, saved, bytes);
     } else {
+      image.file.event(DebugEvent.L1_SHRINK_FREE_L2_CLUSTERS);
       for (let i = 0; i < n; i++) {
         const table = <i64>(bswap<u64>(load<u64>(saved + ((<usize>i) << 3))) & OFFSET_MASK);
         if (!table || table & (image.clusterSize - 1)) continue;
@@ -110,6 +115,7 @@ export function growL1(image: Qcow2Node, entries: i64): i32 {
   const bytes = entries << 3;
   if (bytes > MAX_L1_BYTES) return -Err.EFBIG;
   const clusters = (bytes + image.clusterSize - 1) >> image.clusterBits;
+  image.file.event(DebugEvent.L1_GROW_ALLOC_TABLE);
   const offset = allocateClusters(image, clusters);
   if (offset < 0) return <i32>offset;
   const table = heap.alloc(<usize>bytes);
@@ -136,12 +142,14 @@ function switchL1(image: Qcow2Node, table: usize, offset: i64, entries: i32): i3
   let r = image.refs.write();
   if (r === 0) r = image.file.pflush();
   if (r === 0) r = checkWrite(image, Meta.NONE, offset, (<i64>entries) << 3);
+  image.file.event(DebugEvent.L1_GROW_WRITE_TABLE);
   if (r === 0) r = image.file.pwrite(offset, entries << 3, table);
   if (r === 0) r = image.file.pflush();
   if (r < 0) return r;
   const fields = heap.alloc(16);
   putBe32(fields, entries);
   putBe64(fields + 4, offset);
+  image.file.event(DebugEvent.L1_GROW_ACTIVATE_TABLE);
   r = image.file.pwrite(Field.L1_SIZE, 12, fields);
   heap.free(fields);
   return r === 0 ? image.file.pflush() : r;

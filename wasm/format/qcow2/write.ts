@@ -1,5 +1,5 @@
 /** Guest writes: in place where a cluster is ours alone, else into new clusters with what was there before around it. */
-import { Err } from '../../abi';
+import { DebugEvent, Err } from '../../abi';
 import { Place } from '../../block/mapped';
 import { be64, putBe64 } from '../../util/endian';
 import { hash } from '../../util/errors';
@@ -81,7 +81,7 @@ function writeStep(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 
   }
   const length = <i32>min<i64>(bytes, ((<i64>n) << image.clusterBits) - inside);
   if (way === Way.IN_PLACE) {
-    const code = writeData(image, host + inside, length, from);
+    const code = writeData(image, host + inside, length, from, DebugEvent.WRITE_AIO);
     return code < 0 ? code : length;
   }
   return writeNew(image, table, l2Index, way === Way.REUSE ? host : -1, n, offset, length, from);
@@ -105,9 +105,11 @@ function checkOwn(image: Qcow2Node, entry: u64, offset: i64, table: i64, l2Index
 
 
 @inline
-function writeData(image: Qcow2Node, host: i64, bytes: i32, from: usize): i32 {
+function writeData(image: Qcow2Node, host: i64, bytes: i32, from: usize, event: i32): i32 {
   const r = checkWrite(image, Meta.NONE, host, bytes);
-  return r < 0 ? r : image.file.pwrite(host, bytes, from);
+  if (r < 0) return r;
+  image.file.event(event);
+  return image.file.pwrite(host, bytes, from);
 }
 
 /**
@@ -158,12 +160,15 @@ function fillClusters(image: Qcow2Node, host: i64, n: i32, offset: i64, bytes: i
   const head = <i32>(offset & mask);
   const end = offset + bytes;
   const tail = <i32>(-end & mask);
-  if (!head && !tail) return writeData(image, host, bytes, from);
+  if (!head && !tail) return writeData(image, host, bytes, from, DebugEvent.WRITE_AIO);
 
   const headZero = !head || readsZero(image, offset);
   const tailZero = !tail || readsZero(image, end - 1);
   // Behind the end of the file all is zero already.
-  if (headZero && tailZero && host >= image.file.size()) return writeData(image, host + head, bytes, from);
+  if (headZero && tailZero && host >= image.file.size()) {
+    image.file.event(DebugEvent.CLUSTER_ALLOC_SPACE);
+    return writeData(image, host + head, bytes, from, DebugEvent.WRITE_AIO);
+  }
 
   if (head + bytes + tail <= max(JOIN_BYTES, image.clusterSize)) {
     const all = image.copied.get(head + bytes + tail);
@@ -172,10 +177,10 @@ function fillClusters(image: Qcow2Node, host: i64, n: i32, offset: i64, bytes: i
     if (r < 0) return r;
     memory.copy(all + head, from, bytes);
     image.l2.dependOnFlush();
-    return writeData(image, host, head + bytes + tail, all);
+    return writeData(image, host, head + bytes + tail, all, DebugEvent.WRITE_AIO);
   }
   let r = copyOld(image, offset - head, head, headZero, host);
-  if (r === 0) r = writeData(image, host + head, bytes, from);
+  if (r === 0) r = writeData(image, host + head, bytes, from, DebugEvent.WRITE_AIO);
   if (r === 0) r = copyOld(image, end, tail, tailZero, host + head + bytes);
   image.l2.dependOnFlush();
   return r;
@@ -196,7 +201,10 @@ function readsZero(image: Qcow2Node, offset: i64): bool {
 
 function readOld(image: Qcow2Node, offset: i64, bytes: i32, zero: bool, to: usize): i32 {
   if (!bytes) return 0;
-  if (!zero) return image.readMapped(offset, bytes, to);
+  if (!zero) {
+    image.file.event(DebugEvent.COW_READ);
+    return image.readMapped(offset, bytes, to);
+  }
   memory.fill(to, 0, bytes);
   return 0;
 }
@@ -205,7 +213,7 @@ function copyOld(image: Qcow2Node, offset: i64, bytes: i32, zero: bool, host: i6
   if (!bytes) return 0;
   const scratch = image.copied.get(bytes);
   const r = readOld(image, offset, bytes, zero, scratch);
-  return r < 0 ? r : writeData(image, host, bytes, scratch);
+  return r < 0 ? r : writeData(image, host, bytes, scratch, DebugEvent.COW_WRITE);
 }
 
 /**
