@@ -168,6 +168,8 @@ export const enum Qcow2Open {
   PASS_DISCARD_OTHER = 32,
   /** Discards keep the clusters' places. */
   DISCARD_NO_UNREF = 64,
+  /** The same as off. */
+  LAZY_OFF = 1024,
   /** To be checked: an image that is corrupt, or has no refcount table, opens too. */
   CHECK = 256,
 }

@@ -152,6 +152,7 @@ export interface Qcow2OpenOptions {
   refcountCacheSize?: number;
   /** Bytes, a power of two from 512 to the cluster size. */
   l2CacheEntrySize?: number;
+  /** Counts may be written late. Default: as the header says. */
   lazyRefcounts?: boolean;
   /** Pass guest discards of freed clusters on to the file. Default: false. */
   passDiscard?: boolean;

@@ -63,8 +63,9 @@ function qcow2Flags(options: Qcow2OpenOptions): number {
   if (options.passDiscardSnapshot) flags |= Qcow2Open.PASS_DISCARD_SNAPSHOT;
   if (options.passDiscardOther) flags |= Qcow2Open.PASS_DISCARD_OTHER;
   if (options.discardNoUnref) flags |= Qcow2Open.DISCARD_NO_UNREF;
-  if (options.lazyRefcounts) flags |= Qcow2Open.LAZY_ON;
   flags |= (options.overlapCheck ?? Overlap.CACHED) << Overlap.SHIFT;
+  if (options.lazyRefcounts !== undefined)
+    flags |= options.lazyRefcounts ? Qcow2Open.LAZY_ON : Qcow2Open.LAZY_OFF;
   if (options.check) flags |= Qcow2Open.CHECK;
   return flags;
 }

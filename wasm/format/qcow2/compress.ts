@@ -7,6 +7,7 @@ import { allocateAt, allocateClusters, freeClusters } from './allocate';
 import { signalCorruption } from './corruption';
 import { Qcow2Node } from './image';
 import { COMPRESSED, CompressionType, EXTERNAL_DATA, MAX_HOST, OFFSET_MASK } from './layout';
+import { orderAfterCounts } from './lazy';
 import { checkWrite, Meta } from './overlap';
 import { changeRefcounts, loadRefcount, maxRefcount, refcount } from './refcount';
 import { writableTable } from './tables';
@@ -76,7 +77,7 @@ function storePacked(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i3
   image.file.event(DebugEvent.WRITE_COMPRESSED);
   if (r === 0) r = image.file.pwrite(host, bytes, from);
   // The entry reaches the file behind the counts, and that flushes the data too.
-  if (r === 0) r = image.l2.depend(image.refs);
+  if (r === 0) r = orderAfterCounts(image);
   if (r === 0) {
     slice = loadSlice(image, table, l2Index);
     if (!slice) r = image.l2.error;

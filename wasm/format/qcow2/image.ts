@@ -12,7 +12,8 @@ import { readCompressedCluster } from './compressed';
 import { checkMetadataWrite } from './overlap';
 import { DIRTY, OFFSET_MASK } from './layout';
 import { detectPreallocation } from './preallocation';
-import { closeImage, enterWritable, flushImage, writeCaches } from './lifetime';
+import { markClean } from './lazy';
+import { closeImage, enterWritable, flushImage } from './lifetime';
 import { resize } from './resize';
 import { translate } from './translate';
 import { writeGuest } from './write';
@@ -45,6 +46,8 @@ export class Qcow2Node extends MappedNode {
   noIo: bool = false;
   /** Opened to be checked: what a check may repair does not forbid opening. */
   forCheck: bool = false;
+  /** Counts may be written later than the tables; see lazy.ts. */
+  lazy: bool = false;
   passDiscard: bool = false;
   /** Pass discards on when a snapshot gives clusters back. */
   passDiscardSnapshot: bool = false;
@@ -261,10 +264,10 @@ export class Qcow2Node extends MappedNode {
 
   override doSetReadOnly(readOnly: bool): i32 {
     if (!readOnly) return enterWritable(this);
-    const r = this.unusable ? 0 : writeCaches(this);
+    const r = this.unusable ? 0 : markClean(this);
     if (r < 0) return r;
     this.readOnly = true;
-    return this.file.pflush();
+    return 0;
   }
 
   override doReplaceChild(old: BlockNode, now: BlockNode): i32 {

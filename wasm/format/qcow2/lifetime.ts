@@ -6,6 +6,7 @@ import { updateHeader } from './header';
 import { Qcow2Node } from './image';
 import { forgetInactive } from './inactive';
 import { CORRUPT, DIRTY } from './layout';
+import { markClean } from './lazy';
 import { repairRefcounts } from './repair';
 import { dropSnapshots } from './snapshots';
 
@@ -38,15 +39,18 @@ export function writeCaches(image: Qcow2Node): i32 {
   return r < 0 ? r : image.refs.write();
 }
 
+/** What the guest wrote is on stable storage then. Counts may be left for later in an image that is marked as dirty. */
 export function flushImage(image: Qcow2Node): i32 {
   if (image.readOnly) return 0;
-  const r = writeCaches(image);
+  let r = settleFreed(image);
+  if (r === 0) r = image.l2.write();
+  if (r === 0 && !(image.lazy && image.isDirty())) r = image.refs.write();
   return r < 0 ? r : image.flushChild();
 }
 
 /** Writes back what can be written, and frees all memory. */
 export function closeImage(image: Qcow2Node): i32 {
-  const r = image.readOnly || image.unusable || image.noIo ? 0 : flushImage(image);
+  const r = image.readOnly || image.unusable || image.noIo ? 0 : markClean(image);
   releaseImage(image);
   return r;
 }

@@ -23,6 +23,7 @@ import {
   V2_HEADER,
   V3_HEADER,
 } from './layout';
+import { chooseLazy } from './lazy';
 import { enterWritable } from './lifetime';
 import { readSnapshotTable } from './snapshots';
 
@@ -66,6 +67,7 @@ export function openImage(
   }
   r = checkLazy(image, flags);
   if (r === 0) r = refuseLaterFeatures(image);
+  chooseLazy(image, flags);
   if (r === 0) r = makeCaches(image, l2CacheSize, refcountCacheSize, l2CacheEntrySize);
   if (r === 0) r = readTables(image);
   // A check reads the table itself, and tells what is wrong with it.

@@ -1,6 +1,6 @@
 /** Other runtime options for an image that is open. */
-import { flushImage } from './lifetime';
 import { Qcow2Node } from './image';
+import { chooseLazy, markClean } from './lazy';
 import { checkLazy, makeCaches, takeFlags } from './open';
 
 /** @param flags the flags of openImage; sizes as in openImage. On a failure all is as it was. */
@@ -12,7 +12,8 @@ export function reopenImage(
   l2CacheEntrySize: f64,
 ): i32 {
   let r = checkLazy(image, flags);
-  if (r === 0) r = flushImage(image);
+  // The caches are going to be others: nothing may be left in them.
+  if (r === 0 && !image.readOnly) r = markClean(image);
   if (r < 0) return r;
   const l2 = image.l2Cache;
   const refs = image.refCache;
@@ -21,5 +22,6 @@ export function reopenImage(
   if (l2) l2.release();
   if (refs) refs.release();
   takeFlags(image, flags);
+  chooseLazy(image, flags);
   return 0;
 }

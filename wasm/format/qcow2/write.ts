@@ -7,6 +7,7 @@ import { allocateAt, allocateClusters, freeClusters, freeEntry } from './allocat
 import { signalCorruption } from './corruption';
 import { Qcow2Node } from './image';
 import { COMPRESSED, COPIED, OFFSET_MASK, ZERO } from './layout';
+import { orderAfterCounts } from './lazy';
 import { checkWrite, Meta } from './overlap';
 import { writableTable } from './tables';
 import { l1IndexOf, l2IndexOf, loadSlice, placeOf, sliceOffset } from './translate';
@@ -229,7 +230,7 @@ export function linkClusters(
   sameClusters: bool,
 ): i32 {
   if (!sameClusters) {
-    const r = image.l2.depend(image.refs);
+    const r = orderAfterCounts(image);
     if (r < 0) return r;
   }
   const slice = loadSlice(image, table, l2Index);
