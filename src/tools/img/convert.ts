@@ -3,12 +3,12 @@ import { Permission } from '../../files/locks';
 import type { BlockGraph, BlockUser, CacheMode, CreateValues, OpenImageRequest } from '../../graph';
 import { step, ToolExit, ToolFailure } from '../failure';
 import { parseInteger } from '../../qapi/size';
-import { asksForHelp, joinOptionLists, parseCreateOptions, splitOptions } from '../optionlist';
+import { asksForHelp, joinOptionLists, parseCreateOptions } from '../optionlist';
 import { Progress } from '../progress';
 import { copyImages } from './copy';
 import { printCreateHelp } from './createhelp';
 import { COMMON, PROGRAM, readSizeArgument, refuseObject, type Verb, type VerbSession } from './verb';
-import { findSnapshot } from './snapshot';
+import { readSnapshot, showSnapshot, type SnapshotName } from './sourcesnapshot';
 import { SECTOR } from './zeroruns';
 
 const MAX_SPARSE = 16 * 1024 * 1024;
@@ -222,23 +222,6 @@ function checkWorkers(text: string): void {
   }
 }
 
-/** The snapshot that -l names: by id or else by name, or by what of the two is given. */
-type SnapshotName = string | { id?: string; name?: string };
-
-function readSnapshot(text: string): SnapshotName {
-  if (!text.startsWith('snapshot.')) return text;
-  const wanted: { id?: string; name?: string } = {};
-  for (const { key, value } of splitOptions(text)) {
-    if (key !== 'snapshot.id' && key !== 'snapshot.name') {
-      throw new ToolFailure(`Invalid parameter '${key}'`, [
-        `${PROGRAM}: Failed in parsing snapshot param '${text}'`,
-      ]);
-    }
-    wanted[key === 'snapshot.id' ? 'id' : 'name'] = value ?? 'on';
-  }
-  return wanted;
-}
-
 async function run(
   session: VerbSession,
   request: Request,
@@ -294,26 +277,6 @@ function sourceSharing(forceShare: boolean): Pick<OpenImageRequest, 'forceShare'
 function readCache(mode: string, what: string): CacheMode {
   if (!CACHE_MODES.includes(mode)) throw new ToolFailure(`Invalid ${what}: ${mode}`);
   return mode as CacheMode;
-}
-
-/** Lets the source show a snapshot instead of its disk. */
-async function showSnapshot(sources: readonly BlockUser[], wanted: SnapshotName): Promise<void> {
-  const [source] = sources;
-  if (sources.length > 1 || !source) throw new ToolFailure('No support for concatenating multiple snapshot');
-  const { driver } = source.node;
-  const snapshots = driver === 'qcow2' ? source.snapshots() : null;
-  if (!snapshots) {
-    throw new ToolFailure(
-      `Failed to load snapshot: Block format '${driver}' used by device '' does not support temporarily loading internal snapshots`,
-    );
-  }
-  const list = snapshots.list();
-  const index =
-    typeof wanted === 'string'
-      ? findSnapshot(list, wanted)
-      : list.findIndex(({ id, name }) => (wanted.id ?? id) === id && (wanted.name ?? name) === name);
-  if (index < 0) throw new ToolFailure("Failed to load snapshot: Can't find snapshot");
-  await step('Failed to load snapshot: ', () => snapshots.show(index));
 }
 
 /** Checks all that can be wrong with the target, and makes it. Answers whether it has a backing file. */

@@ -9,13 +9,14 @@ import { create } from './create';
 import { mainHelp } from './help';
 import { info } from './info';
 import { map } from './map';
+import { measure } from './measure';
 import { snapshot } from './snapshot';
 import { mistakeFailure, PROGRAM, usageFailure, VerbSession, type Verb } from './verb';
 
-const VERBS: readonly Verb[] = [check, convert, create, info, map, snapshot];
+const VERBS: readonly Verb[] = [check, convert, create, info, map, measure, snapshot];
 
 /** Verbs of the real tool that this one does not have yet. */
-const LATER = ['amend', 'bench', 'bitmap', 'commit', 'compare', 'dd', 'measure', 'rebase', 'resize'];
+const LATER = ['amend', 'bench', 'bitmap', 'commit', 'compare', 'dd', 'rebase', 'resize'];
 
 /** The exit code of a process that Ctrl-C ended. */
 const INTERRUPTED = 130;
