@@ -155,6 +155,8 @@ export const enum Qcow2Flag {
   CORRUPT = 4,
   EXTENDED_L2 = 8,
   DATA_FILE_RAW = 16,
+  /** Data is in another file. */
+  EXTERNAL_DATA = 32,
 }
 
 /** Flags of opening a qcow2 image. */

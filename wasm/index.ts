@@ -98,18 +98,20 @@ export function openRaw(child: i32, offset: f64, size: f64, readOnly: i32): i32 
   return r < 0 ? discardNode(node, r) : addNode(node);
 }
 
-/** `flags` are Qcow2Open bits; sizes are bytes, < 0: by default. */
+/** `flags` are Qcow2Open bits; sizes are bytes, < 0: by default. `data` < 0: no data file. */
 export function openQcow2(
   child: i32,
   flags: i32,
   l2CacheSize: f64,
   refcountCacheSize: f64,
   l2CacheEntrySize: f64,
+  data: i32,
 ): i32 {
   const file = enter(child);
-  if (!file) return -Err.EINVAL;
+  const external: BlockNode | null = nodeAt(data);
+  if (!file || (data >= 0 && (!external || external === file))) return -Err.EINVAL;
   const image = new Qcow2Node(file);
-  const r = openImage(image, flags, l2CacheSize, refcountCacheSize, l2CacheEntrySize);
+  const r = openImage(image, flags, l2CacheSize, refcountCacheSize, l2CacheEntrySize, external);
   if (r === 0) return addNode(image);
   releaseImage(image);
   return discardNode(image, r);
@@ -218,7 +220,7 @@ export function snapshotShow(handle: i32, index: i32): i32 {
   return image ? showSnapshot(image, index) : -Err.EINVAL;
 }
 
-/** Makes a qcow2 image in the file of a protocol node. Texts are UTF-8; a length < 0: none. */
+/** Makes a qcow2 image in the file of a protocol node. Texts are UTF-8; a length < 0: none. `data` < 0: no data file. */
 export function createQcow2(
   child: i32,
   size: f64,
@@ -232,9 +234,14 @@ export function createQcow2(
   backingFileLength: i32,
   backingFormat: usize,
   backingFormatLength: i32,
+  data: i32,
+  dataName: usize,
+  dataNameLength: i32,
+  dataRaw: i32,
 ): i32 {
   const file = enter(child);
-  if (!file) return -Err.EINVAL;
+  const external: BlockNode | null = nodeAt(data);
+  if (!file || (data >= 0 && (!external || external === file))) return -Err.EINVAL;
   const wanted = new NewImage();
   wanted.size = size;
   wanted.version = version;
@@ -247,6 +254,10 @@ export function createQcow2(
   wanted.backingFileLength = backingFileLength;
   wanted.backingFormat = backingFormat;
   wanted.backingFormatLength = backingFormatLength;
+  wanted.data = external;
+  wanted.dataName = dataName;
+  wanted.dataNameLength = dataNameLength;
+  wanted.dataRaw = dataRaw !== 0;
   return createImage(file, wanted);
 }
 
@@ -255,6 +266,7 @@ function discardNode(node: BlockNode, code: i32): i32 {
   const child = node.child;
   if (child) child.users--;
   node.attachBacking(null);
+  node.attachExternal(null);
   node.release();
   return code;
 }

@@ -117,6 +117,8 @@ export interface Qcow2Info {
   /** As stored, undecoded bytes read as UTF-8; null: none. */
   backingFile: string | null;
   backingFormat: string | null;
+  /** Data is in another file; its name as stored, null: none is. */
+  externalData: boolean;
   dataFile: string | null;
   dataFileRaw: boolean;
   snapshots: number;
@@ -166,6 +168,8 @@ export interface Qcow2OpenOptions {
   discardNoUnref?: boolean;
   /** {@link OverlapKind}s of metadata that no other write may touch. Default: CACHED. */
   overlapCheck?: number;
+  /** The node that holds the data of an image with an external data file. It may not be `child`. */
+  dataFile?: NodeHandle;
 }
 
 /** What a new qcow2 image is to be. Values are checked by the data plane too, with the texts of `qcow2.md` section 14. */
@@ -180,6 +184,18 @@ export interface Qcow2CreateOptions {
   compressionType?: 'zlib' | 'zstd';
   backingFile: string | null;
   backingFormat: string | null;
+  /** Data is to be in another node. */
+  dataFile?: NewDataFile;
+}
+
+/** The data file of a new qcow2 image. */
+export interface NewDataFile {
+  /** Writable, not the image's own file. */
+  node: NodeHandle;
+  /** As the image stores it. */
+  name: string;
+  /** It must stay readable as the disk. */
+  raw: boolean;
 }
 
 /** What a check may repair: clusters that nobody uses, and all else that can be repaired. */

@@ -203,7 +203,14 @@ class WasmEngine implements Engine {
     const flags = qcow2Flags(options);
     const { l2CacheSize = -1, refcountCacheSize = -1, l2CacheEntrySize = -1 } = options;
     return this.#opened(() =>
-      this.#wasm.openQcow2(child, flags, l2CacheSize, refcountCacheSize, l2CacheEntrySize),
+      this.#wasm.openQcow2(
+        child,
+        flags,
+        l2CacheSize,
+        refcountCacheSize,
+        l2CacheEntrySize,
+        options.dataFile ?? -1,
+      ),
     );
   }
 
@@ -231,6 +238,7 @@ class WasmEngine implements Engine {
       backingFile: text(Qcow2Record.BACKING_FILE),
       backingFormat: text(Qcow2Record.BACKING_FORMAT),
       dataFile: text(Qcow2Record.DATA_FILE),
+      externalData: (flags & Qcow2Flag.EXTERNAL_DATA) !== 0,
       dataFileRaw: (flags & Qcow2Flag.DATA_FILE_RAW) !== 0,
       snapshots: int(Qcow2Record.SNAPSHOTS),
       l1Entries: int(Qcow2Record.L1_ENTRIES),
@@ -332,6 +340,8 @@ class WasmEngine implements Engine {
   createQcow2(child: NodeHandle, options: Qcow2CreateOptions): void {
     const file = this.#text(options.backingFile);
     const format = this.#text(options.backingFormat);
+    const data = options.dataFile;
+    const dataName = this.#text(data?.name ?? null);
     try {
       this.#call(() =>
         this.#wasm.createQcow2(
@@ -347,11 +357,16 @@ class WasmEngine implements Engine {
           file?.bytes ?? -1,
           format?.pointer ?? 0,
           format?.bytes ?? -1,
+          data?.node ?? -1,
+          dataName?.pointer ?? 0,
+          dataName?.bytes ?? -1,
+          Number(data?.raw ?? false),
         ),
       );
     } finally {
       file?.free();
       format?.free();
+      dataName?.free();
     }
   }
 

@@ -18,6 +18,7 @@ export interface EngineExports extends FilterExports {
     l2CacheSize: number,
     refcountCacheSize: number,
     l2CacheEntrySize: number,
+    data: number,
   ): number;
   qcow2Info(node: number): number;
   checkStart(node: number, fix: number): number;
@@ -52,6 +53,10 @@ export interface EngineExports extends FilterExports {
     backingFileLength: number,
     backingFormat: number,
     backingFormatLength: number,
+    data: number,
+    dataName: number,
+    dataNameLength: number,
+    dataRaw: number,
   ): number;
   setBacking(node: number, backing: number): number;
   replaceChild(node: number, old: number, now: number): number;

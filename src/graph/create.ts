@@ -7,6 +7,7 @@ import type { CreateOption, CreateImageRequest, CreateSupport, CreateValues, Pre
 import { notYet } from './drivers/driver';
 import type { Driver } from './drivers/driver';
 import { checkCreatable, findCreator, knownToQemu, protocolDriver } from './drivers/table';
+import { NewImageLinks } from './datafile';
 import { explain, GraphError, toGraphError } from './errors';
 import { resolveNamed } from './filename';
 import type { BlockNode } from './node';
@@ -108,26 +109,39 @@ export class Creator {
   private async formatQcow2(node: BlockNode, options: QmpObject): Promise<void> {
     let user: NodeUser;
     let checked: Qcow2CreateOptions;
+    let data: BlockNode | null = null;
     try {
       checked = qcow2Options(options);
+      if (options['data-file'] !== undefined) data = await this.openTarget(options['data-file']);
       user = await NodeUser.attach(this.host, node, {
         name: '',
         perm: Permission.CONSISTENT_READ | Permission.WRITE | Permission.RESIZE,
         shared: Permission.ALL,
         writeThrough: false,
       });
+    } catch (error) {
+      if (data) await this.opener.unref(data);
+      throw error;
     } finally {
       await this.opener.unref(node);
     }
+    let held: NewImageLinks | null = null;
     try {
       const { environment, table } = this.opener;
       // QEMU opens the new image as a node to complete it, and once more to see that it is there.
-      table.skip();
+      const name = table.skip();
+      if (data) {
+        held = await NewImageLinks.attach(this.opener, name, node, data);
+        const raw = options['data-file-raw'] === true;
+        checked.dataFile = { node: data.handle, name: data.filename, raw };
+      }
       environment.engine.createQcow2(node.handle, checked);
       table.skip();
     } catch (error) {
       throw toGraphError(error);
     } finally {
+      await held?.release();
+      if (data) await this.opener.unref(data);
       await user.closeNow();
     }
   }
@@ -144,13 +158,32 @@ export class Creator {
     const options = qcow2Values(values);
     // Looked at before the file is made as well, so that a wrong option costs nobody an image.
     qcow2Options(options);
-    await this.createProtocolFile(filename, { ...protocolValues(values), size: 0 });
+    const empty = { ...protocolValues(values), size: 0 };
+    const dataFile = typeof options['data-file'] === 'string' ? options['data-file'] : null;
+    await this.createProtocolFile(filename, empty);
+    const made = [filename];
+    let data: BlockNode | null = null;
     try {
       const node = await this.opener.open({ filename, protocol: true, options: new Options() });
+      if (dataFile !== null) {
+        try {
+          await this.createProtocolFile(dataFile, empty);
+          made.push(dataFile);
+          data = await this.opener.open({ filename: dataFile, protocol: true, options: new Options() });
+          options['data-file'] = data.name;
+        } catch (error) {
+          await this.opener.unref(node);
+          throw error;
+        }
+      }
       await this.formatQcow2(node, options);
     } catch (error) {
-      await protocolDriver(filename, true).removeImage?.(this, filename);
+      if (data) await this.opener.unref(data);
+      data = null;
+      for (const name of made) await protocolDriver(name, true).removeImage?.(this, name);
       throw error;
+    } finally {
+      if (data) await this.opener.unref(data);
     }
   }
 
@@ -408,7 +441,7 @@ function checkLater(options: QmpObject, version: number): void {
     throw new GraphError('Backing file and data-file-raw cannot be used at the same time');
   }
   if (options['data-file'] !== undefined) {
-    throw version < 3 ? needsV3('External data files are') : notYet('external data files of qcow2 images');
+    if (version < 3) throw needsV3('External data files are');
   }
   if (options['compression-type'] === 'zstd' && version < 3) throw needsV3('Non-zlib compression type is');
   if (options['extended-l2'] === true) throw notYet('extended L2 entries of qcow2 images');

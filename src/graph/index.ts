@@ -3,3 +3,4 @@ export type * from './api';
 export { corruptionNotice } from './corruption';
 export { GraphError } from './errors';
 export { BlockGraph } from './graph';
+export { listSnapshots } from './snapshots';

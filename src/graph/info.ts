@@ -4,7 +4,7 @@ import { Errno } from '../files/contract';
 import type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo } from './api';
 import { fullBackingName } from './filename';
 import { Role, type BlockNode } from './node';
-import { snapshotsOf } from './snapshots';
+import { listSnapshots, snapshotsOf } from './snapshots';
 
 /** Bytes of storage below a node; null: a node below it cannot tell. */
 function allocatedBytes(node: BlockNode): number | null {
@@ -37,7 +37,8 @@ export function nodeInfo(node: BlockNode): BlockNodeInfo {
     if (full !== null) info['full-backing-filename'] = full;
     if (node.backingFormat !== '') info['backing-filename-format'] = node.backingFormat;
   }
-  const snapshots = snapshotsOf(node)?.list() ?? [];
+  const holder = snapshotsOf(node);
+  const snapshots = (holder && listSnapshots(holder)) ?? [];
   if (snapshots.length > 0) info.snapshots = snapshots;
   const specific = node.type.specific?.(node);
   if (specific) info['format-specific'] = specific;

@@ -30,9 +30,9 @@ export class NodeTable {
     return `#block${this.counter++}${String(random).padStart(2, '0')}`;
   }
 
-  /** Passes over a number: QEMU gives it to a node that it opens for a moment, and that is not made here. */
-  skip(): void {
-    this.counter++;
+  /** Passes over a name: QEMU gives it to a node that it opens for a moment, and that is not made here. Answers it. */
+  skip(): string {
+    return this.generate();
   }
 
   remove(node: BlockNode): void {

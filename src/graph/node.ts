@@ -30,7 +30,8 @@ export interface LinkParent {
 /** One user's use of one node. */
 export interface Link {
   readonly name: string;
-  readonly role: number;
+  /** {@link Role} bits; what the header says may change them while the node opens. */
+  role: number;
   readonly parent: LinkParent;
   /** Changes only by a `GraphChange`. */
   node: BlockNode;

@@ -186,6 +186,20 @@ export class Opener {
       else if (required) throw new GraphError(`A block device must be specified for "${name}"`);
       return child;
     };
+    const openStored = async (name: 'data-file', role: number, stored: string): Promise<BlockNode> => {
+      const options = new Options();
+      options.set('driver', 'file');
+      options.set('filename', stored);
+      inherit(options, state.options, node);
+      const chain = state.implicit?.chain ?? [];
+      const child = await this.open({
+        options,
+        protocol: true,
+        implicit: { reason: name, origin: node.name, chain },
+      });
+      await this.link(node, child, name, role);
+      return child;
+    };
     return {
       engine: this.environment.engine,
       files: this.environment.files,
@@ -194,6 +208,7 @@ export class Opener {
       options: state.options,
       filename,
       openChild: openChild as OpenContext['openChild'],
+      openStored,
     };
   }
 
@@ -231,7 +246,7 @@ export class Opener {
       reference,
       options: below,
       explicit,
-      protocol: (role & Role.PRIMARY) !== 0,
+      protocol: (role & (Role.PRIMARY | Role.DATA)) !== 0,
       noIo: role & (Role.METADATA | Role.PRIMARY) ? false : state.noIo,
       implicit: state.implicit,
     });

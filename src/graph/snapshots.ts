@@ -33,7 +33,13 @@ export function snapshotsOf(node: BlockNode): ImageSnapshots | null {
   if (!holder) return null;
   const { engine } = holder;
   return {
-    list: () => engine.snapshots(holder.handle).map(toInfo),
+    list: () => {
+      // Tables of snapshots point to data in the image, and there is none.
+      if (holder.links.some(({ name }) => name === 'data-file')) {
+        throw new BlockError(Errno.ENOTSUP, strerror(Errno.ENOTSUP));
+      }
+      return engine.snapshots(holder.handle).map(toInfo);
+    },
     create: (name, clock, icount) => {
       const now = Date.now();
       const time = { seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1_000_000 };
@@ -62,6 +68,23 @@ export function snapshotsOf(node: BlockNode): ImageSnapshots | null {
   };
 }
 
+/** The list, or null where the image cannot have one. */
+export function listSnapshots(snapshots: ImageSnapshots): SnapshotInfo[] | null {
+  try {
+    return snapshots.list();
+  } catch (error) {
+    if (error instanceof BlockError && error.errno === Errno.ENOTSUP) return null;
+    throw error;
+  }
+}
+
+/** The same for a command: it fails without one. */
+function demandList(snapshots: ImageSnapshots): SnapshotInfo[] {
+  const list = listSnapshots(snapshots);
+  if (!list) throw new GraphError(`Failed to get a snapshot list: ${strerror(Errno.ENOTSUP)}`);
+  return list;
+}
+
 /** What of a list of snapshots has this id, this name, or both; undefined: anything. */
 function matches(id: string | undefined, name: string | undefined): (snapshot: SnapshotInfo) => boolean {
   return (snapshot) =>
@@ -84,7 +107,7 @@ export function createInternal(node: BlockNode, device: string, name: string): v
     );
   }
   if (name === '') throw new GraphError('Name is empty');
-  if (snapshots.list().some(matches(undefined, name))) {
+  if (demandList(snapshots).some(matches(undefined, name))) {
     throw new GraphError(`Snapshot with name '${name}' already exists on device '${device}'`);
   }
   try {
@@ -109,7 +132,7 @@ export function deleteInternal(
   if (id === undefined && name === undefined) throw new GraphError('Name or id must be provided');
   const snapshots = snapshotsOf(node);
   if (!snapshots) throw new GraphError(`Failed to get a snapshot list: ${strerror(Errno.ENOTSUP)}`);
-  const list = snapshots.list();
+  const list = demandList(snapshots);
   const index = list.findIndex(matches(id, name));
   const found = list[index];
   if (!found) {

@@ -11,13 +11,13 @@ export const enum Place {
   ZERO = 1,
   /** Zeros, with a place kept at `mapHost`. */
   ZERO_AT = 2,
-  /** At `mapHost` in the child. */
+  /** At `mapHost` in the node that holds the data. */
   DATA = 3,
   /** Compressed; `mapHost` means something to the driver. */
   COMPRESSED = 4,
 }
 
-/** With {@link MappedNode.map}: offset in the child. */
+/** With {@link MappedNode.map}: offset in the node that holds the data. */
 export let mapHost: i64 = 0;
 /** Bytes for which the answer holds. */
 export let mapBytes: i64 = 0;
@@ -40,7 +40,7 @@ export abstract class MappedNode extends BlockNode {
 
   /** Reads a range; extents that are neighbours in the file become one request. */
   readMapped(offset: i64, bytes: i32, to: usize): i32 {
-    const file = this.child!;
+    const file = this.storage;
     let host: i64 = 0;
     let pending = 0;
     let into: usize = 0;
@@ -99,11 +99,11 @@ export abstract class MappedNode extends BlockNode {
       case Place.DATA: {
         const flags = Bits.DATA | Bits.OFFSET_VALID;
         const deeper = wantZero && this.recurse();
-        found(n, host, this.child);
+        found(n, host, this.storage);
         return deeper ? flags | Bits.RECURSE : flags;
       }
       case Place.ZERO_AT:
-        found(n, host, this.child);
+        found(n, host, this.storage);
         return Bits.ZERO | Bits.OFFSET_VALID;
       case Place.COMPRESSED:
         found(n, 0, null);

@@ -20,6 +20,8 @@ export abstract class BlockNode {
   child: BlockNode | null = null;
   /** What unallocated ranges read from. */
   backing: BlockNode | null = null;
+  /** Holds the data, if `child` holds no more than what says where it is; null: the child does. */
+  external: BlockNode | null = null;
   supportsBacking: bool = false;
   /** Nodes that use this one. */
   users: i32 = 0;
@@ -89,6 +91,21 @@ export abstract class BlockNode {
     node.users++;
   }
 
+  /** Where the data is. */
+  @inline
+  get storage(): BlockNode {
+    const apart = this.external;
+    return apart ? apart : this.child!;
+  }
+
+  /** Makes `node` the holder of the data; null: the child is. */
+  attachExternal(node: BlockNode | null): void {
+    const old = this.external;
+    if (old) old.users--;
+    this.external = node;
+    if (node) node.users++;
+  }
+
   /** Makes `node` the backing node; null: none. */
   attachBacking(node: BlockNode | null): void {
     const old = this.backing;
@@ -99,6 +116,10 @@ export abstract class BlockNode {
 
   /** Makes `now` what `old` is to this node; another one than the backing node. */
   doReplaceChild(old: BlockNode, now: BlockNode): i32 {
+    if (this.external === old) {
+      this.attachExternal(now);
+      return 0;
+    }
     if (this.child !== old) return -Err.EINVAL;
     old.users--;
     this.attach(now);
@@ -110,6 +131,8 @@ export abstract class BlockNode {
     if (node === this) return true;
     const backing = this.backing;
     if (backing && backing.reaches(node)) return true;
+    const external = this.external;
+    if (external && external.reaches(node)) return true;
     const child = this.child;
     return child !== null && child.reaches(node);
   }

@@ -39,6 +39,8 @@ export class TableCache {
   private dirtySlots: i32 = 0;
   private dependsOn: TableCache | null = null;
   private needsFlush: bool = false;
+  /** What is flushed for {@link dependOnFlush}. */
+  data: BlockNode;
 
   constructor(
     public file: BlockNode,
@@ -52,6 +54,7 @@ export class TableCache {
     private updateEvent: i32,
   ) {
     this.shift = ctz<u32>(<u32>entryBytes);
+    this.data = file;
   }
 
   /** Bytes of linear memory in use. */
@@ -262,7 +265,7 @@ export class TableCache {
     return 0;
   }
 
-  /** From now on nothing of this cache is written before the file was flushed. */
+  /** From now on nothing of this cache is written before the file that holds data was flushed. */
   dependOnFlush(): void {
     this.needsFlush = true;
   }
@@ -274,7 +277,11 @@ export class TableCache {
       const r = other.write();
       if (r < 0) return r;
     }
-    if (other || this.needsFlush) {
+    if (this.needsFlush) {
+      const r = this.data.pflush();
+      if (r < 0) return r;
+    }
+    if (other && !(this.needsFlush && this.data === this.file)) {
       const r = this.file.pflush();
       if (r < 0) return r;
     }

@@ -32,6 +32,8 @@ export interface OpenContext {
    */
   openChild(name: string, role: number, required: true, filename?: string): Promise<BlockNode>;
   openChild(name: string, role: number, required: false, filename?: string): Promise<BlockNode | null>;
+  /** The same for a child that the image names and no option does: a file, whatever its name looks like. */
+  openStored(name: 'data-file', role: number, filename: string): Promise<BlockNode>;
 }
 
 /** What a driver works with while a node is reopened: the node has its new common options already. */

@@ -30,7 +30,8 @@ const OVERLAP_KINDS: Readonly<Record<string, number>> = {
 const MAX_INTERVAL = 2n ** 32n - 1n;
 /** Of the file header: up to the incompatible features. */
 const HEADER_START = 80;
-/** The incompatible feature of a compression type that is not zlib. */
+/** Incompatible features: data is in another file; a compression type that is not zlib. */
+const EXTERNAL_DATA = 4;
 const COMPRESSION_TYPE = 8;
 
 /** What must be known of an image before it is opened. */
@@ -39,6 +40,8 @@ interface HeaderStart {
   clusterSize: number;
   /** Its compressed clusters are zstd's, the only other type. */
   zstd: boolean;
+  /** Data is in another file. */
+  external: boolean;
 }
 
 function headerStart({ engine }: Pick<OpenContext, 'engine'>, file: BlockNode): HeaderStart {
@@ -47,12 +50,14 @@ function headerStart({ engine }: Pick<OpenContext, 'engine'>, file: BlockNode): 
     engine.read(file.handle, 0, HEADER_START, buffer);
     const header = new DataView(buffer.view().slice().buffer);
     const bits = header.getUint32(20);
+    const features = header.getUint32(4) >= 3 ? header.getUint32(76) : 0;
     return {
       clusterSize: bits >= 9 && bits <= 21 ? 2 ** bits : 65536,
-      zstd: header.getUint32(4) >= 3 && (header.getUint32(76) & COMPRESSION_TYPE) !== 0,
+      zstd: (features & COMPRESSION_TYPE) !== 0,
+      external: (features & EXTERNAL_DATA) !== 0,
     };
   } catch {
-    return { clusterSize: 65536, zstd: false };
+    return { clusterSize: 65536, zstd: false, external: false };
   } finally {
     buffer.free();
   }
@@ -167,18 +172,14 @@ function passesDiscards(node: BlockNode): boolean {
 function checkHeader(
   context: OpenContext,
   info: Qcow2Info,
-  given: { encryption?: string; dataFile: boolean },
+  given: { encryption?: string },
 ): void {
   const { node } = context;
   if (info.cryptMethod === 0 && given.encryption !== undefined) {
     throw new GraphError(`No encryption in image header, but options specified format '${given.encryption}'`);
   }
-  if (given.dataFile && info.dataFile === null) {
-    throw new GraphError("'data-file' can only be set for images with an external data file");
-  }
   if (node.noIo) return;
   if (info.cryptMethod !== 0) throw notYet('encryption of qcow2 images');
-  if (info.dataFile !== null) throw notYet('external data files of qcow2 images');
 }
 
 function checkNoUnref(wanted: Qcow2OpenOptions, header: Qcow2Info): void {
@@ -190,6 +191,32 @@ function checkNoUnref(wanted: Qcow2OpenOptions, header: Qcow2Info): void {
 /** A name of the header as QEMU reads it: up to the first zero byte. */
 function stored(name: string | null): string {
   return /^[^\0]*/.exec(name ?? '')?.[0] ?? '';
+}
+
+/**
+ * The node of the data file: the one that the options say, or else the one that the image names. Null: the image has none,
+ * or only information is wanted.
+ */
+async function openDataFile(context: OpenContext, file: BlockNode): Promise<BlockNode | null> {
+  const { engine, node, options } = context;
+  if (node.noIo) {
+    options.take('data-file');
+    options.takeBelow('data-file');
+    return null;
+  }
+  const given = await context.openChild('data-file', Role.DATA, false);
+  if (!headerStart(context, file).external) return given;
+  // The image's own file holds no data then.
+  for (const link of node.links) if (link.node === file && link.name === 'file') link.role &= ~Role.DATA;
+  if (given) return given;
+  const header = engine.openQcow2(file.handle, { readOnly: true, noIo: true });
+  let name: string | null;
+  try {
+    name = engine.qcow2Info(header).dataFile;
+  } finally {
+    engine.close(header);
+  }
+  return name === null ? null : context.openStored('data-file', Role.DATA, stored(name));
 }
 
 const info = (node: BlockNode): Qcow2Info => node.engine.qcow2Info(node.handle);
@@ -205,7 +232,8 @@ function specificInfo(header: Qcow2Info): ImageInfoSpecificQCow2 {
     'lazy-refcounts': header.lazyRefcounts,
     corrupt: header.corrupt,
     'extended-l2': header.extendedL2,
-    ...(header.dataFile !== null && { 'data-file': header.dataFile, 'data-file-raw': header.dataFileRaw }),
+    ...(header.dataFile !== null && { 'data-file': stored(header.dataFile) }),
+    ...(header.externalData && { 'data-file-raw': header.dataFileRaw }),
   };
 }
 
@@ -262,8 +290,8 @@ export const qcow2: Driver = {
     let dataFile: BlockNode | null;
     let wanted: ReturnType<typeof takeOpenOptions>;
     try {
-      dataFile = await context.openChild('data-file', Role.DATA, false);
-      wanted = takeOpenOptions(context, file);
+      dataFile = await openDataFile(context, file);
+      wanted = takeOpenOptions(context, dataFile ?? file);
     } catch (error) {
       // QEMU reads the header before it looks at options: what is wrong with the image is told first.
       engine.close(engine.openQcow2(file.handle, { readOnly: true, noIo: true }));
@@ -272,11 +300,13 @@ export const qcow2: Driver = {
     const encryption = options.takeText('encrypt.format');
     options.takeText('encrypt.key-secret');
     if (!node.noIo && headerStart(context, file).zstd) await loadZstd(context);
-    const handle = engine.openQcow2(file.handle, wanted);
+    const handle = engine.openQcow2(file.handle, {
+      ...wanted,
+      ...(dataFile && { dataFile: dataFile.handle }),
+    });
     try {
       const header = engine.qcow2Info(handle);
-      const given = { ...(encryption !== undefined && { encryption }), dataFile: dataFile !== null };
-      checkHeader(context, header, given);
+      checkHeader(context, header, encryption === undefined ? {} : { encryption });
       checkNoUnref(wanted, header);
       node.backingFile = stored(header.backingFile);
       node.backingFormat = stored(header.backingFormat);

@@ -1,7 +1,7 @@
 /** qemu-img snapshot */
 import { BlockError } from '../../engine/contract';
 import { Errno, strerror } from '../../files/contract';
-import type { BlockUser } from '../../graph';
+import { listSnapshots, type BlockUser } from '../../graph';
 import type { SnapshotInfo } from '../../qapi/types.generated';
 import { step, ToolFailure } from '../failure';
 import { snapshotTable } from '../imageinfo';
@@ -58,7 +58,8 @@ type Action = (session: VerbSession, user: BlockUser, name: string) => void | Pr
 const ACTIONS: Readonly<Record<string, Action>> = { l: list, c: create, a: apply, d: remove };
 
 function list(session: VerbSession, user: BlockUser): void {
-  const found = user.snapshots()?.list() ?? [];
+  const snapshots = user.snapshots();
+  const found = (snapshots && listSnapshots(snapshots)) ?? [];
   if (found.length === 0) return;
   session.context.stdout(`Snapshot list:\n${snapshotTable(found).join('\n')}\n`);
 }
@@ -76,8 +77,10 @@ async function apply(_session: VerbSession, user: BlockUser, name: string): Prom
   await step(`Could not apply snapshot '${name}': `, () => {
     const snapshots = user.snapshots();
     if (!snapshots) throw new ToolFailure('Block driver does not support snapshots');
-    const index = findSnapshot(snapshots.list(), name);
     const failure = 'Failed to load snapshot: ';
+    const found = listSnapshots(snapshots);
+    if (!found) throw new ToolFailure(failure + strerror(Errno.ENOTSUP));
+    const index = findSnapshot(found, name);
     if (index < 0) throw new ToolFailure(failure + strerror(Errno.ENOENT));
     return step(failure, () => withErrno(() => snapshots.apply(index)));
   });
@@ -86,7 +89,7 @@ async function apply(_session: VerbSession, user: BlockUser, name: string): Prom
 async function remove(_session: VerbSession, user: BlockUser, name: string): Promise<void> {
   const prefix = `Could not delete snapshot '${name}': `;
   const snapshots = user.snapshots();
-  const index = snapshots?.list().findIndex((found) => found.name === name) ?? -1;
+  const index = (snapshots && listSnapshots(snapshots))?.findIndex((found) => found.name === name) ?? -1;
   if (!snapshots || index < 0) throw new ToolFailure(`${prefix}snapshot not found`);
   await step(prefix, () => snapshots.delete(index));
 }

@@ -6,7 +6,16 @@ import { fail, failErrno, prefixError } from '../../util/errors';
 import { allocateClusters } from './allocate';
 import { updateHeader } from './header';
 import { KeptBytes, Qcow2Node } from './image';
-import { COMPRESSION, CompressionType, Field, FULL_HEADER, LAZY_REFCOUNTS, MAGIC } from './layout';
+import {
+  COMPRESSION,
+  CompressionType,
+  EXTERNAL_DATA,
+  Field,
+  FULL_HEADER,
+  LAZY_REFCOUNTS,
+  MAGIC,
+  RAW_EXTERNAL,
+} from './layout';
 import { closeImage } from './lifetime';
 import { openImage } from './open';
 import { resize } from './resize';
@@ -28,6 +37,12 @@ export class NewImage {
   backingFileLength: i32 = -1;
   backingFormat: usize = 0;
   backingFormatLength: i32 = -1;
+  /** The data file; null: data is in the image. Its name is stored in the image. */
+  data: BlockNode | null = null;
+  dataName: usize = 0;
+  dataNameLength: i32 = -1;
+  /** The data file must stay readable as the disk. */
+  dataRaw: bool = false;
 }
 
 /** Formats the file of a protocol node. */
@@ -37,16 +52,18 @@ export function createImage(file: BlockNode, wanted: NewImage): i32 {
   r = writeSkeleton(file, wanted);
   if (r < 0) return r;
   const image = new Qcow2Node(file);
-  r = openImage(image, Overlap.CACHED << Overlap.SHIFT, -1, -1, -1);
+  r = openImage(image, Overlap.CACHED << Overlap.SHIFT, -1, -1, -1, wanted.data);
   // An image that did not open has nothing to write back.
   if (r < 0) image.readOnly = true;
   else r = complete(image, wanted);
   // The names belong to the caller.
   image.backingFile = null;
   image.backingFormat = null;
+  image.dataFile = null;
   const closed = closeImage(image);
   file.users--;
   image.child = null;
+  image.attachExternal(null);
   image.release();
   return r < 0 ? r : closed;
 }
@@ -80,6 +97,13 @@ function checkOptions(file: BlockNode, wanted: NewImage): i32 {
   if (wanted.version < 3 && wanted.lazyRefcounts) {
     return fail(Err.EINVAL, 'Lazy refcounts only supported with ' + v3);
   }
+  if (wanted.dataRaw && !wanted.data) return fail(Err.EINVAL, 'data-file-raw requires data-file');
+  if (wanted.dataRaw && hasFile) {
+    return fail(Err.EINVAL, 'Backing file and data-file-raw cannot be used at the same time');
+  }
+  if (wanted.version < 3 && wanted.data) {
+    return fail(Err.EINVAL, 'External data files are only supported with ' + v3);
+  }
   const bits = wanted.refcountBits;
   if (bits < 1 || bits > 64 || popcnt<i32>(bits) !== 1) {
     return fail(Err.EINVAL, 'Refcount width must be a power of two and may not exceed 64 bits');
@@ -112,10 +136,14 @@ function writeSkeleton(file: BlockNode, wanted: NewImage): i32 {
     putBe32(out + Field.REFCOUNT_ORDER, ctz<u32>(<u32>wanted.refcountBits));
     putBe32(out + Field.HEADER_LENGTH, FULL_HEADER);
     if (wanted.lazyRefcounts) putBe64(out + Field.COMPATIBLE, LAZY_REFCOUNTS);
+    let incompatible: u64 = 0;
     if (wanted.compressionType !== CompressionType.ZLIB) {
-      putBe64(out + Field.INCOMPATIBLE, COMPRESSION);
+      incompatible |= COMPRESSION;
       store<u8>(out + Field.COMPRESSION_TYPE, <u8>wanted.compressionType);
     }
+    if (wanted.data) incompatible |= EXTERNAL_DATA;
+    putBe64(out + Field.INCOMPATIBLE, incompatible);
+    if (wanted.dataRaw) putBe64(out + Field.AUTOCLEAR, RAW_EXTERNAL);
   }
   putBe64(out + cluster, <u64>cluster * 2);
   // What the file holds beyond stays, as with QEMU: nothing refers to it.
@@ -129,6 +157,7 @@ function complete(image: Qcow2Node, wanted: NewImage): i32 {
   const offset = allocateClusters(image, 3);
   if (offset < 0) return <i32>offset;
   if (offset) return fail(Err.EIO, 'The first cluster of a new image is not free');
+  if (wanted.data) image.dataFile = new KeptBytes(wanted.dataName, wanted.dataNameLength);
   let r = updateHeader(image);
   if (r < 0) return r;
   r = resize(image, <i64>wanted.size, wanted.preallocation);

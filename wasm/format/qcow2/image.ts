@@ -44,6 +44,8 @@ export class Qcow2Node extends MappedNode {
   cryptMethod: u32 = 0;
   compressionType: i32 = 0;
   noIo: bool = false;
+  /** Any of these bits in an L2 entry: there is a cluster. In a data file it may be at offset 0; COPIED tells then. */
+  presentMask: u64 = OFFSET_MASK;
   /** Opened to be checked: what a check may repair does not forbid opening. */
   forCheck: bool = false;
   /** Counts may be written later than the tables; see lazy.ts. */
@@ -259,7 +261,8 @@ export class Qcow2Node extends MappedNode {
   }
 
   doAllocated(): i64 {
-    return this.file.doAllocated();
+    const data = this.external;
+    return this.file.doAllocated() + (data ? data.doAllocated() : 0);
   }
 
   override doSetReadOnly(readOnly: bool): i32 {
@@ -274,8 +277,11 @@ export class Qcow2Node extends MappedNode {
     const r = super.doReplaceChild(old, now);
     const l2 = this.l2Cache;
     const refs = this.refCache;
-    if (r === 0 && l2) l2.file = now;
-    if (r === 0 && refs) refs.file = now;
+    if (r === 0 && l2) {
+      l2.file = this.file;
+      l2.data = this.storage;
+    }
+    if (r === 0 && refs) refs.file = this.file;
     return r;
   }
 

@@ -1,7 +1,7 @@
 /** The description of an image, as a record. */
 import { Qcow2Flag, Qcow2Record } from '../../abi';
 import { KeptBytes, Qcow2Node } from './image';
-import { CORRUPT, DIRTY, EXTENDED_L2, LAZY_REFCOUNTS, RAW_EXTERNAL } from './layout';
+import { CORRUPT, DIRTY, EXTENDED_L2, EXTERNAL_DATA, LAZY_REFCOUNTS, RAW_EXTERNAL } from './layout';
 
 function putText(at: usize, text: KeptBytes | null): void {
   store<i32>(at, text ? <i32>text.at : 0);
@@ -22,6 +22,7 @@ export function describeImage(image: Qcow2Node, to: usize): void {
   if (image.incompatible & DIRTY) flags |= Qcow2Flag.DIRTY;
   if (image.incompatible & CORRUPT) flags |= Qcow2Flag.CORRUPT;
   if (image.incompatible & EXTENDED_L2) flags |= Qcow2Flag.EXTENDED_L2;
+  if (image.incompatible & EXTERNAL_DATA) flags |= Qcow2Flag.EXTERNAL_DATA;
   if (image.autoclear & RAW_EXTERNAL) flags |= Qcow2Flag.DATA_FILE_RAW;
   store<i32>(to + Qcow2Record.FLAGS, flags);
   putText(to + Qcow2Record.BACKING_FILE, image.backingFile);

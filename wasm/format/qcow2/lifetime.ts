@@ -5,7 +5,7 @@ import { settleFreed } from './deferred';
 import { updateHeader } from './header';
 import { Qcow2Node } from './image';
 import { forgetInactive } from './inactive';
-import { CORRUPT, DIRTY } from './layout';
+import { CORRUPT, DIRTY, RAW_EXTERNAL } from './layout';
 import { markClean } from './lazy';
 import { repairRefcounts } from './repair';
 import { dropSnapshots } from './snapshots';
@@ -17,14 +17,15 @@ export function enterWritable(image: Qcow2Node): i32 {
   if (image.incompatible & CORRUPT) {
     return fail(Err.EACCES, 'qcow2: Image is corrupt; cannot be opened read/write');
   }
-  if (image.file.readOnly) return fail(Err.EACCES, 'Block node is read-only');
+  if (image.file.readOnly || image.storage.readOnly) return fail(Err.EACCES, 'Block node is read-only');
   image.readOnly = false;
   // While the bitmaps still count: their clusters are not leaked.
   let r = image.incompatible & DIRTY ? repairRefcounts(image) : 0;
-  if (r === 0 && image.autoclear) {
+  const known = image.autoclear & RAW_EXTERNAL;
+  if (r === 0 && image.autoclear !== known) {
     // Nothing here keeps bitmaps up to date while it writes: whoever reads them later must not trust them.
     const kept = image.autoclear;
-    image.autoclear = 0;
+    image.autoclear = known;
     r = updateHeader(image);
     if (r < 0) image.autoclear = kept;
   }
@@ -45,7 +46,9 @@ export function flushImage(image: Qcow2Node): i32 {
   let r = settleFreed(image);
   if (r === 0) r = image.l2.write();
   if (r === 0 && !(image.lazy && image.isDirty())) r = image.refs.write();
-  return r < 0 ? r : image.flushChild();
+  if (r === 0) r = image.flushChild();
+  const data = image.external;
+  return r < 0 || !data ? r : data.pflush();
 }
 
 /** Writes back what can be written, and frees all memory. */

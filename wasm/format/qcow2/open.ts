@@ -3,7 +3,8 @@ import { DebugEvent, Err, Overlap, Qcow2Open } from '../../abi';
 import { be32, be64 } from '../../util/endian';
 import { fail, failErrno } from '../../util/errors';
 import { TableCache } from '../../util/cache';
-import { MAX_OFFSET } from '../../block/node';
+import { BlockNode, MAX_OFFSET } from '../../block/node';
+import { takeDataFile } from './datafile';
 import { readExtensions, refuseUnknownFeatures } from './header';
 import { ImageGuard, KeptBytes, Qcow2Node } from './image';
 import {
@@ -47,6 +48,7 @@ function checkTable(offset: u64, entries: u64, entryBytes: u64, limit: u64, clus
  * Reads the header and makes the image ready.
  * @param flags {@link Qcow2Open}
  * @param l2CacheSize bytes, -1: by default; so the other sizes
+ * @param data the data file of an image that has one
  */
 export function openImage(
   image: Qcow2Node,
@@ -54,6 +56,7 @@ export function openImage(
   l2CacheSize: f64,
   refcountCacheSize: f64,
   l2CacheEntrySize: f64,
+  data: BlockNode | null,
 ): i32 {
   image.readOnly = (flags & Qcow2Open.READ_ONLY) !== 0;
   image.noIo = (flags & Qcow2Open.NO_IO) !== 0;
@@ -68,6 +71,7 @@ export function openImage(
   r = checkLazy(image, flags);
   if (r === 0) r = refuseLaterFeatures(image);
   chooseLazy(image, flags);
+  if (r === 0) r = takeDataFile(image, data);
   if (r === 0) r = makeCaches(image, l2CacheSize, refcountCacheSize, l2CacheEntrySize);
   if (r === 0) r = readTables(image);
   // A check reads the table itself, and tells what is wrong with it.
@@ -172,7 +176,7 @@ function readRest(image: Qcow2Node): i32 {
   if (image.cryptMethod === CRYPT_LUKS && !image.cryptoHeader) {
     return fail(Err.EINVAL, 'Missing CRYPTO header for crypt method 2');
   }
-  if (!(image.incompatible & EXTERNAL_DATA) && image.autoclear & RAW_EXTERNAL) {
+  if (!image.noIo && !(image.incompatible & EXTERNAL_DATA) && image.autoclear & RAW_EXTERNAL) {
     return fail(Err.EINVAL, 'data-file-raw requires a data file');
   }
   if (backingOffset) {
@@ -253,7 +257,6 @@ function checkTables(image: Qcow2Node): i32 {
 function refuseLaterFeatures(image: Qcow2Node): i32 {
   let what = '';
   if (image.cryptMethod) what = 'encrypted images';
-  else if (image.incompatible & EXTERNAL_DATA) what = 'external data files';
   else if (image.forCheck) return 0;
   else if (image.incompatible & EXTENDED_L2) what = 'extended L2 entries';
   if (!what.length) return 0;
@@ -309,6 +312,7 @@ export function makeCaches(image: Qcow2Node, l2Size: f64, refcountSize: f64, ent
   const guard = new ImageGuard(image);
   const l2Slots = <i32>min<i64>(max<i64>(l2Bytes / slice, 2), i32.MAX_VALUE);
   image.l2Cache = new TableCache(image.file, guard, slice, l2Slots, DebugEvent.L2_LOAD, DebugEvent.L2_UPDATE);
+  image.l2.data = image.storage;
   let refSlots: i64 = MIN_REFCOUNT_CACHE;
   if (refcountSize >= 0) refSlots = max<i64>(refSlots, <i64>min<f64>(refcountSize, 1073741824) / cluster);
   image.refCache = new TableCache(

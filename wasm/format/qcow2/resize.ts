@@ -3,6 +3,7 @@ import { Err, Preallocation } from '../../abi';
 import { putBe64 } from '../../util/endian';
 import { fail, prefixError } from '../../util/errors';
 import { allocateAt, allocateClusters, freeClusters } from './allocate';
+import { isRaw, resizeData } from './datafile';
 import { Qcow2Node } from './image';
 import { Field } from './layout';
 import { writeCaches } from './lifetime';
@@ -54,10 +55,15 @@ function tablesFor(image: Qcow2Node, size: i64): i64 {
 
 function grow(image: Qcow2Node, size: i64, preallocation: i32): i32 {
   const old = image.length;
+  const external = image.external !== null;
+  // All of a data file that is readable as the disk is data.
+  if (external && isRaw(image)) preallocation = max<i32>(preallocation, Preallocation.METADATA);
   let r = growL1(image, tablesFor(image, size));
   if (r < 0) return prefixError(r, 'Failed to grow the L1 table: ');
-  if (preallocation === Preallocation.METADATA) r = preallocateMetadata(image, old, size);
-  else if (preallocation !== Preallocation.OFF) r = preallocateData(image, old, size, preallocation);
+  if (external && preallocation === Preallocation.OFF) r = resizeData(image, size, false, preallocation);
+  else if (external || preallocation === Preallocation.METADATA) {
+    r = preallocateMetadata(image, old, size, preallocation);
+  } else if (preallocation !== Preallocation.OFF) r = preallocateData(image, old, size, preallocation);
   if (r < 0) return r;
 
   image.length = size;
@@ -78,25 +84,28 @@ function grow(image: Qcow2Node, size: i64, preallocation: i32): i32 {
 }
 
 /** Allocates and links all clusters of a new area; the file is made long enough at the end. */
-function preallocateMetadata(image: Qcow2Node, start: i64, end: i64): i32 {
+function preallocateMetadata(image: Qcow2Node, start: i64, end: i64, mode: i32): i32 {
   const mask: i64 = image.clusterSize - 1;
-  let offset = (start + mask) & ~mask;
+  const external = image.external !== null;
+  // What a raw data file holds is the disk: also of a cluster that was there in part.
+  let offset = external && isRaw(image) ? start & ~mask : (start + mask) & ~mask;
   let last: i64 = 0;
   while (offset < end) {
     const l1Index = l1IndexOf(image, offset);
     const table = writableTable(image, l1Index);
     if (table < 0) return <i32>table;
     const n = stepClusters(image, offset, end);
-    const host = allocateClusters(image, n);
+    const host = external ? offset : allocateClusters(image, n);
     if (host < 0) return <i32>host;
-    const r = linkClusters(image, table, l2IndexOf(image, offset), host, <i32>n, false);
+    const r = linkClusters(image, table, l2IndexOf(image, offset), host, <i32>n, external);
     if (r < 0) {
-      freeClusters(image, host, n);
+      if (!external) freeClusters(image, host, n);
       return r;
     }
     last = host + (n << image.clusterBits);
     offset += n << image.clusterBits;
   }
+  if (external) return resizeData(image, last, true, mode === Preallocation.METADATA ? Preallocation.OFF : mode);
   if (last > image.file.size()) return image.file.ptruncate(last, Preallocation.OFF);
   return 0;
 }
@@ -169,20 +178,20 @@ function shrink(image: Qcow2Node, size: i64): i32 {
     image.length = old;
     return r;
   }
-  return cutFile(image);
+  cutFile(image);
+  return image.external ? resizeData(image, size, false, Preallocation.OFF) : 0;
 }
 
 /** Lets go of the end of the file that no cluster uses. A failure leaves it as it was. */
-function cutFile(image: Qcow2Node): i32 {
+function cutFile(image: Qcow2Node): void {
   const fileClusters = (image.file.size() + image.clusterSize - 1) >> image.clusterBits;
   let last = min(fileClusters, (<i64>image.reftableUsed) << image.refblockBits);
   let steps: i64 = 0;
   while (last > 0) {
-    if (++steps > MAX_STEPS || loadRefcount(image, last - 1) < 0) return 0;
+    if (++steps > MAX_STEPS || loadRefcount(image, last - 1) < 0) return;
     if (refcount) break;
     last--;
     if (!refblockOffset(image, last)) last &= ~(((<i64>1) << image.refblockBits) - 1);
   }
   if (last && last < fileClusters) image.file.ptruncate(last << image.clusterBits, Preallocation.OFF);
-  return 0;
 }

@@ -4,6 +4,7 @@ import { mapped, Place } from '../../block/mapped';
 import { be64 } from '../../util/endian';
 import { hash } from '../../util/errors';
 import { signalCorruption } from './corruption';
+import { checkExternalEntry } from './datafile';
 import { Qcow2Node } from './image';
 import { COMPRESSED, OFFSET_MASK, ZERO } from './layout';
 
@@ -21,10 +22,10 @@ export function l2IndexOf(image: Qcow2Node, offset: i64): i32 {
 
 /** The place that an L2 entry says. */
 @inline
-export function placeOf(entry: u64): i32 {
+export function placeOf(image: Qcow2Node, entry: u64): i32 {
   if (entry & COMPRESSED) return Place.COMPRESSED;
   if (entry & ZERO) return entry & OFFSET_MASK ? Place.ZERO_AT : Place.ZERO;
-  return entry & OFFSET_MASK ? Place.DATA : Place.UNALLOCATED;
+  return entry & image.presentMask ? Place.DATA : Place.UNALLOCATED;
 }
 
 /** Bytes from a guest offset to the end of what its L2 table maps. */
@@ -73,8 +74,12 @@ export function translate(image: Qcow2Node, offset: i64, bytes: i64): i32 {
   let index = l2Index & ((1 << image.sliceBits) - 1);
   const inside = offset & (image.clusterSize - 1);
   const entry = be64(slice + ((<usize>index) << 3));
-  const place = placeOf(entry);
+  const place = placeOf(image, entry);
   const first: i64 = image.clusterSize - inside;
+  if (image.external) {
+    r = checkExternalEntry(image, entry, offset - inside, table, l2Index);
+    if (r < 0) return r;
+  }
   if (place === Place.COMPRESSED) return mapped(place, <i64>entry, min(bytes, first));
 
   const host = <i64>(entry & OFFSET_MASK);
@@ -87,13 +92,13 @@ export function translate(image: Qcow2Node, offset: i64, bytes: i64): i32 {
     let next = host + image.clusterSize;
     while (n < bytes && ++index < end) {
       const e = be64(slice + ((<usize>index) << 3));
-      if (placeOf(e) !== place || <i64>(e & OFFSET_MASK) !== next) break;
+      if (placeOf(image, e) !== place || <i64>(e & OFFSET_MASK) !== next) break;
       n += image.clusterSize;
       next += image.clusterSize;
     }
   } else {
     while (n < bytes && ++index < end) {
-      if (placeOf(be64(slice + ((<usize>index) << 3))) !== place) break;
+      if (placeOf(image, be64(slice + ((<usize>index) << 3))) !== place) break;
       n += image.clusterSize;
     }
   }

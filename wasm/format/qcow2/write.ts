@@ -5,6 +5,7 @@ import { be64, putBe64 } from '../../util/endian';
 import { hash } from '../../util/errors';
 import { allocateAt, allocateClusters, freeClusters, freeEntry } from './allocate';
 import { signalCorruption } from './corruption';
+import { checkExternalEntry } from './datafile';
 import { Qcow2Node } from './image';
 import { COMPRESSED, COPIED, OFFSET_MASK, ZERO } from './layout';
 import { orderAfterCounts } from './lazy';
@@ -28,8 +29,10 @@ const enum Way {
 
 
 @inline
-function wayOf(entry: u64): i32 {
-  if ((entry & (COPIED | COMPRESSED)) !== COPIED || !(entry & OFFSET_MASK)) return Way.ALLOCATE;
+function wayOf(image: Qcow2Node, entry: u64): i32 {
+  if ((entry & (COPIED | COMPRESSED)) !== COPIED || !(entry & image.presentMask)) return Way.ALLOCATE;
+  // In a data file each cluster has its place: there are none to be taken.
+  if (image.external && entry & ZERO) return Way.ALLOCATE;
   return entry & ZERO ? Way.REUSE : Way.IN_PLACE;
 }
 
@@ -62,7 +65,7 @@ function writeStep(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 
   const entry = be64(slice + ((<usize>first) << 3));
   const r = checkOwn(image, entry, offset, table, l2Index);
   if (r < 0) return r;
-  const way = wayOf(entry);
+  const way = wayOf(image, entry);
   const host = <i64>(entry & OFFSET_MASK);
 
   // The run of clusters that take the write in the same way.
@@ -70,7 +73,7 @@ function writeStep(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 
   const most = min(min(room, MAX_STEP), <i32>((<i64>inside + bytes + size - 1) >> image.clusterBits));
   let n = 1;
   if (way === Way.ALLOCATE) {
-    while (n < most && wayOf(be64(slice + ((<usize>(first + n)) << 3))) === Way.ALLOCATE) n++;
+    while (n < most && wayOf(image, be64(slice + ((<usize>(first + n)) << 3))) === Way.ALLOCATE) n++;
   } else {
     const flags = entry & ~OFFSET_MASK;
     while (n < most) {
@@ -85,11 +88,16 @@ function writeStep(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 
     const code = writeData(image, host + inside, length, from, DebugEvent.WRITE_AIO);
     return code < 0 ? code : length;
   }
-  return writeNew(image, table, l2Index, way === Way.REUSE ? host : -1, n, offset, length, from);
+  const own = image.external ? offset - inside : way === Way.REUSE ? host : -1;
+  return writeNew(image, table, l2Index, own, n, offset, length, from);
 }
 
 /** Checks an entry that a write is to go to or to replace. */
 function checkOwn(image: Qcow2Node, entry: u64, offset: i64, table: i64, l2Index: i32): i32 {
+  if (image.external) {
+    const r = checkExternalEntry(image, entry, offset & ~(<i64>image.clusterSize - 1), table, l2Index);
+    if (r < 0) return r;
+  }
   if (entry & COMPRESSED) return 0;
   const host = <i64>(entry & OFFSET_MASK);
   if (entry & ZERO && image.version < 3) {
@@ -107,10 +115,12 @@ function checkOwn(image: Qcow2Node, entry: u64, offset: i64, table: i64, l2Index
 
 @inline
 function writeData(image: Qcow2Node, host: i64, bytes: i32, from: usize, event: i32): i32 {
-  const r = checkWrite(image, Meta.NONE, host, bytes);
-  if (r < 0) return r;
+  if (!image.external) {
+    const r = checkWrite(image, Meta.NONE, host, bytes);
+    if (r < 0) return r;
+  }
   image.file.event(event);
-  return image.file.pwrite(host, bytes, from);
+  return image.storage.pwrite(host, bytes, from);
 }
 
 /**
@@ -166,7 +176,7 @@ function fillClusters(image: Qcow2Node, host: i64, n: i32, offset: i64, bytes: i
   const headZero = !head || readsZero(image, offset);
   const tailZero = !tail || readsZero(image, end - 1);
   // Behind the end of the file all is zero already.
-  if (headZero && tailZero && host >= image.file.size()) {
+  if (headZero && tailZero && host >= image.storage.size()) {
     image.file.event(DebugEvent.CLUSTER_ALLOC_SPACE);
     return writeData(image, host + head, bytes, from, DebugEvent.WRITE_AIO);
   }
@@ -193,7 +203,7 @@ function readsZero(image: Qcow2Node, offset: i64): bool {
   const l2Index = l2IndexOf(image, offset);
   const slice = loadSlice(image, table, l2Index);
   if (!slice) return false;
-  const place = placeOf(be64(slice + ((<usize>(l2Index & ((1 << image.sliceBits) - 1))) << 3)));
+  const place = placeOf(image, be64(slice + ((<usize>(l2Index & ((1 << image.sliceBits) - 1))) << 3)));
   if (place === Place.ZERO || place === Place.ZERO_AT) return true;
   if (place !== Place.UNALLOCATED) return false;
   const backing = image.backing;
@@ -229,7 +239,10 @@ export function linkClusters(
   n: i32,
   sameClusters: bool,
 ): i32 {
-  if (!sameClusters) {
+  if (image.external) {
+    // What is in the data file before the write may be anything: the entry must not get ahead of the data.
+    image.l2.dependOnFlush();
+  } else if (!sameClusters) {
     const r = orderAfterCounts(image);
     if (r < 0) return r;
   }

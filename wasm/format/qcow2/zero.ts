@@ -2,6 +2,7 @@
 import { Err } from '../../abi';
 import { be64, putBe64 } from '../../util/endian';
 import { freeEntry } from './allocate';
+import { dropData, isRaw, zeroRawData } from './datafile';
 import { freeLater } from './deferred';
 import { Qcow2Node } from './image';
 import { COMPRESSED, COPIED, OFFSET_MASK, ZERO } from './layout';
@@ -65,20 +66,27 @@ function changeInTable(image: Qcow2Node, l1Index: i32, start: i64, end: i64, cha
     const first = l2Index & ((1 << image.sliceBits) - 1);
     const left = (end - start + image.clusterSize - 1) >> image.clusterBits;
     const n = <i32>min<i64>(left, (1 << image.sliceBits) - first);
-    const r = changeInSlice(image, table, l2Index, n, change);
+    const r = changeInSlice(image, table, l2Index, n, change, start);
     if (r < 0) return r;
     start += (<i64>n) << image.clusterBits;
   }
   return 0;
 }
 
-function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, change: i32): i32 {
+function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, change: i32, start: i64): i32 {
   const slice = loadSlice(image, table, l2Index);
   if (!slice) return image.l2.error;
   const first = l2Index & ((1 << image.sliceBits) - 1);
   const offset = sliceOffset(image, table, l2Index);
   // Where places stay, what they held may go from the file all the same.
   const kept = image.discardNoUnref && (change === Change.DISCARD || change === Change.ZERO_UNMAP);
+  const external = image.external !== null;
+  const raw = external && isRaw(image) && change !== Change.FORGET;
+  if (raw) {
+    const unmap = change === Change.DISCARD ? image.passDiscard : change === Change.ZERO_UNMAP;
+    const r = zeroRawData(image, slice + ((<usize>first) << 3), n, start, unmap);
+    if (r < 0) return r;
+  }
   // Places that are given back and lie side by side go in one step.
   let run: i64 = 0;
   let runLength: i64 = 0;
@@ -88,11 +96,22 @@ function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, chang
     const entry = be64(at);
     const next = changed(image, entry, change);
     if (next === entry) continue;
-    if (kept && next & OFFSET_MASK) discardKept(image, entry);
+    if (kept && !external && next & OFFSET_MASK) discardKept(image, entry);
     putBe64(at, next);
     image.l2.touch(offset, i << 3, (i + 1) << 3);
     const host = <i64>(entry & OFFSET_MASK);
-    if (entry & COMPRESSED) {
+    if (external) {
+      const place = start + ((<i64>(i - first)) << image.clusterBits);
+      const left = (entry & image.presentMask) !== 0 && !(entry & COMPRESSED) && host === place;
+      if (left && !raw && (kept || !(next & OFFSET_MASK))) {
+        if (runLength && run + (runLength << image.clusterBits) !== host) {
+          dropData(image, run, runLength);
+          runLength = 0;
+        }
+        if (!runLength) run = host;
+        runLength++;
+      }
+    } else if (entry & COMPRESSED) {
       freeEntry(image, entry, true);
     } else if (host && !(next & OFFSET_MASK)) {
       if (host & (image.clusterSize - 1)) {
@@ -108,13 +127,16 @@ function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, chang
       }
     }
   }
-  if (runLength) freeLater(image, run, runLength, true);
+  if (runLength) {
+    if (external) dropData(image, run, runLength);
+    else freeLater(image, run, runLength, true);
+  }
   return code;
 }
 
 /** The entry after the change. */
 function changed(image: Qcow2Node, entry: u64, change: i32): u64 {
-  const used = (entry & (COMPRESSED | OFFSET_MASK)) !== 0;
+  const used = (entry & (COMPRESSED | image.presentMask)) !== 0;
   switch (change) {
     case Change.ZERO:
       return entry & COMPRESSED ? ZERO : entry | ZERO;
