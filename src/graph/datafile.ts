@@ -31,7 +31,13 @@ export class NewImageLinks {
     return held;
   }
 
-  private async add(image: string, name: string, node: BlockNode, role: number, shared: number): Promise<void> {
+  private async add(
+    image: string,
+    name: string,
+    node: BlockNode,
+    role: number,
+    shared: number,
+  ): Promise<void> {
     const parent = { describe: () => `node '${image}'` };
     const link: Link = { name, role, parent, node, perm: WRITER, shared };
     await attach(link, null);

@@ -169,11 +169,7 @@ function passesDiscards(node: BlockNode): boolean {
   return node.common.discard && (node.filtered === null || passesDiscards(node.filtered));
 }
 
-function checkHeader(
-  context: OpenContext,
-  info: Qcow2Info,
-  given: { encryption?: string },
-): void {
+function checkHeader(context: OpenContext, info: Qcow2Info, given: { encryption?: string }): void {
   const { node } = context;
   if (info.cryptMethod === 0 && given.encryption !== undefined) {
     throw new GraphError(`No encryption in image header, but options specified format '${given.encryption}'`);

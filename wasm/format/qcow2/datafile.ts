@@ -33,13 +33,7 @@ export function takeDataFile(image: Qcow2Node, data: BlockNode | null): i32 {
 }
 
 /** Signals an entry that does not say the place that its cluster has in the data file. */
-export function checkExternalEntry(
-  image: Qcow2Node,
-  entry: u64,
-  guest: i64,
-  table: i64,
-  l2Index: i32,
-): i32 {
+export function checkExternalEntry(image: Qcow2Node, entry: u64, guest: i64, table: i64, l2Index: i32): i32 {
   let message: string;
   if (entry & COMPRESSED) {
     const where = `(L2 offset: ${hash(table)}, L2 index: ${hash(l2Index)})`;

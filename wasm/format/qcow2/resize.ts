@@ -105,7 +105,8 @@ function preallocateMetadata(image: Qcow2Node, start: i64, end: i64, mode: i32):
     last = host + (n << image.clusterBits);
     offset += n << image.clusterBits;
   }
-  if (external) return resizeData(image, last, true, mode === Preallocation.METADATA ? Preallocation.OFF : mode);
+  if (external)
+    return resizeData(image, last, true, mode === Preallocation.METADATA ? Preallocation.OFF : mode);
   if (last > image.file.size()) return image.file.ptruncate(last, Preallocation.OFF);
   return 0;
 }
