@@ -173,7 +173,6 @@ describe('qemu-img create', () => {
     const graph = world.graph();
     for (const [values, what] of [
       [{ extended_l2: true }, 'extended L2 entries of qcow2 images'],
-      [{ data_file: 'd' }, 'external data files of qcow2 images'],
       [{ encryption: true }, 'encryption of qcow2 images'],
     ] as const) {
       const request = { filename: 'a', format: 'qcow2', values: { size: MIB, ...values } };
