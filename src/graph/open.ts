@@ -197,7 +197,7 @@ export class Opener {
         protocol: true,
         implicit: { reason: name, origin: node.name, chain },
       });
-      await this.link(node, child, name, role);
+      await this.link(node, child, { name, role, described: true });
       return child;
     };
     return {

@@ -37,7 +37,7 @@ export interface OpenContext {
 }
 
 /** What a driver works with while a node is reopened: the node has its new common options already. */
-export type ReopenContext = Omit<OpenContext, 'openChild'> & {
+export type ReopenContext = Omit<OpenContext, 'openChild' | 'openStored'> & {
   /** What the node was opened with before. */
   before: { given: Options; common: CommonOptions };
   /** Something to be done when permissions have been taken, after all below the node is reopened. */

@@ -119,7 +119,12 @@ function takeOverlapCheck(options: Options): number {
   return kinds;
 }
 
-function takeOpenOptions(context: Omit<OpenContext, 'openChild'>, file: BlockNode): Qcow2OpenOptions {
+/** @param storage the node that holds the data: `file`, or that of a data file */
+function takeOpenOptions(
+  context: Omit<OpenContext, 'openChild' | 'openStored'>,
+  file: BlockNode,
+  storage: BlockNode,
+): Qcow2OpenOptions {
   const { node, options } = context;
   const lazyRefcounts = options.takeBoolean('lazy-refcounts');
   const passDiscard = options.takeBoolean('pass-discard-request') ?? node.common.discard;
@@ -152,8 +157,8 @@ function takeOpenOptions(context: Omit<OpenContext, 'openChild'>, file: BlockNod
     readOnly: node.readOnly,
     noIo: node.noIo,
     check: node.forCheck,
-    passDiscard: passDiscard && passesDiscards(file),
-    passDiscardSnapshot: passDiscardSnapshot && passesDiscards(file),
+    passDiscard: passDiscard && passesDiscards(storage),
+    passDiscardSnapshot: passDiscardSnapshot && passesDiscards(storage),
     passDiscardOther: passDiscardOther && passesDiscards(file),
     discardNoUnref,
     overlapCheck,
@@ -287,7 +292,7 @@ export const qcow2: Driver = {
     let wanted: ReturnType<typeof takeOpenOptions>;
     try {
       dataFile = await openDataFile(context, file);
-      wanted = takeOpenOptions(context, dataFile ?? file);
+      wanted = takeOpenOptions(context, file, dataFile ?? file);
     } catch (error) {
       // QEMU reads the header before it looks at options: what is wrong with the image is told first.
       engine.close(engine.openQcow2(file.handle, { readOnly: true, noIo: true }));
@@ -332,9 +337,10 @@ export const qcow2: Driver = {
     const { engine, node, options, before, later } = context;
     const file = node.primary;
     if (!file) return;
-    const wanted = takeOpenOptions(context, file);
+    const storage = node.links.find(({ name }) => name === 'data-file')?.node ?? file;
+    const wanted = takeOpenOptions(context, file, storage);
     checkNoUnref(wanted, info(node));
-    const old = takeOpenOptions({ ...context, options: before.given.clone() }, file);
+    const old = takeOpenOptions({ ...context, options: before.given.clone() }, file, storage);
     options.takeText('encrypt.key-secret');
     later(() => {
       engine.changes.reopenQcow2(node.handle, wanted);
