@@ -21,7 +21,7 @@ export function imageCommands(tools: { img: Tool; io: Tool }): ShellCommand[] {
       summary: 'makes, shows and converts disk images',
       usage: 'COMMAND [OPTION]... FILE...',
       arguments: 'files',
-      subcommands: ['check', 'convert', 'create', 'info', 'map', 'snapshot'],
+      subcommands: ['check', 'convert', 'create', 'info', 'map', 'measure', 'snapshot'],
       run: tools.img,
     },
     {
