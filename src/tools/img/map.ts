@@ -191,9 +191,11 @@ class HumanMap implements MapPrinter {
 const hex = (value: number): string => (value === 0 ? '0' : `0x${value.toString(16)}`);
 
 class JsonMap implements MapPrinter {
-  private separator = '[';
+  private separator = '';
 
-  constructor(private readonly session: VerbSession) {}
+  constructor(private readonly session: VerbSession) {
+    session.context.stdout('[');
+  }
 
   entry(entry: Entry): void {
     const offset = entry.offset === undefined ? '' : `, "offset": ${decimal(entry.offset)}`;

@@ -285,6 +285,13 @@ export class Qcow2Node extends MappedNode {
     return r;
   }
 
+  /** The same of the data file. */
+  override flushChild(): i32 {
+    const r = super.flushChild();
+    const data = this.external;
+    return r < 0 || !data ? r : data.pflush();
+  }
+
   doClose(): i32 {
     return closeImage(this);
   }

@@ -46,9 +46,7 @@ export function flushImage(image: Qcow2Node): i32 {
   let r = settleFreed(image);
   if (r === 0) r = image.l2.write();
   if (r === 0 && !(image.lazy && image.isDirty())) r = image.refs.write();
-  if (r === 0) r = image.flushChild();
-  const data = image.external;
-  return r < 0 || !data ? r : data.pflush();
+  return r < 0 ? r : image.flushChild();
 }
 
 /** Writes back what can be written, and frees all memory. */
