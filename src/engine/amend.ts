@@ -10,6 +10,32 @@ export interface ImageAmend {
    * header has no room. Then nothing has changed.
    */
   changeBackingFile(node: NodeHandle, file: string | null, format: string | null): void;
+  /**
+   * Begins an amendment: to other versions, widths of counts, lazy refcounts, sizes. Nothing else may be asked of the node
+   * before its end. A crash at any time leaves a sound image with the same data.
+   */
+  start(node: NodeHandle, changes: AmendChanges): void;
+  /** Works on for a few milliseconds; false: the amendment is complete. Throws what is wrong with the changes. */
+  step(node: NodeHandle): boolean;
+  /** How far it is, 0 to 1. */
+  progress(node: NodeHandle): number;
+  /** Ends it, complete or not; what was changed so far stays. */
+  end(node: NodeHandle): void;
+  /**
+   * Empties the image from a guest offset on, for a few milliseconds: the backing node shows through, and clusters are
+   * given back. Answers where to go on; when that is at or behind the end of the disk all is done, and on stable storage.
+   */
+  makeEmpty(node: NodeHandle, offset: number): number;
+}
+
+/** What is to be other than it is; absent: stays. */
+export interface AmendChanges {
+  version?: 2 | 3;
+  /** 1, 2, 4 .. 64. */
+  refcountBits?: number;
+  lazyRefcounts?: boolean;
+  /** Bytes; less than the disk has: the rest is lost. */
+  size?: number;
 }
 
 /** What {@link makeImageAmend} needs of the engine. */
@@ -42,5 +68,13 @@ export function makeImageAmend({ wasm, call, text }: EngineParts): ImageAmend {
         type?.free();
       }
     },
+    start: (node, { version = -1, refcountBits = -1, lazyRefcounts, size = -1 }) => {
+      const lazy = lazyRefcounts === undefined ? -1 : Number(lazyRefcounts);
+      call(() => wasm.amendStart(node, version, refcountBits, lazy, size));
+    },
+    step: (node) => call(() => wasm.amendStep(node)) > 0,
+    progress: (node) => call(() => wasm.amendProgress(node)),
+    end: (node) => void call(() => wasm.amendEnd(node)),
+    makeEmpty: (node, offset) => call(() => wasm.makeEmpty(node, offset)),
   };
 }

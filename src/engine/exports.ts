@@ -70,6 +70,17 @@ export interface EngineExports extends FilterExports {
     l2CacheEntrySize: number,
   ): number;
   setWriteThreshold(node: number, bytes: number): number;
+  amendStart(
+    node: number,
+    version: number,
+    refcountBits: number,
+    lazyRefcounts: number,
+    size: number,
+  ): number;
+  amendStep(node: number): number;
+  amendProgress(node: number): number;
+  amendEnd(node: number): number;
+  makeEmpty(node: number, offset: number): number;
   changeBacking(node: number, file: number, fileBytes: number, format: number, formatBytes: number): number;
   setReadOnly(node: number, readOnly: number): number;
   close(node: number): number;

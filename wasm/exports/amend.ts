@@ -1,9 +1,11 @@
 /** The exported ABI for changes of what an image is: its header, its format, all of its content at once. */
 import { Err } from '../abi';
 import { nodeAt } from '../block/table';
+import { Amend, AmendOptions } from '../format/qcow2/amend';
 import { changeBackingFile } from '../format/qcow2/backingname';
+import { emptyImage } from '../format/qcow2/empty';
 import { Qcow2Node } from '../format/qcow2/image';
-import { clearError } from '../util/errors';
+import { clearError, fail } from '../util/errors';
 
 function imageAt(handle: i32): Qcow2Node | null {
   clearError();
@@ -21,4 +23,57 @@ export function changeBacking(
 ): i32 {
   const image = imageAt(handle);
   return image ? changeBackingFile(image, file, fileBytes, format, formatBytes) : -Err.ENOTSUP;
+}
+
+/**
+ * Begins an amendment of a writable image; -1: that stays as it is. `size` is bytes. What is wrong with the wishes is told
+ * by the first step.
+ */
+export function amendStart(handle: i32, version: i32, refcountBits: i32, lazyRefcounts: i32, size: f64): i32 {
+  const image = imageAt(handle);
+  if (!image) return -Err.ENOTSUP;
+  if (image.amend || image.check) return -Err.EINVAL;
+  const r = image.ready();
+  if (r < 0) return r;
+  if (image.readOnly) return fail(Err.EACCES, 'Block node is read-only');
+  const wanted = new AmendOptions();
+  wanted.version = version;
+  wanted.refcountBits = refcountBits;
+  wanted.lazyRefcounts = lazyRefcounts;
+  wanted.size = <i64>size;
+  image.amend = new Amend(image, wanted);
+  return 0;
+}
+
+/** Works on for some milliseconds at most; 1: there is more to do. */
+export function amendStep(handle: i32): i32 {
+  const image = imageAt(handle);
+  const amend = image ? image.amend : null;
+  return amend ? amend.step() : -Err.EINVAL;
+}
+
+/** How far an amendment is, 0 to 1. */
+export function amendProgress(handle: i32): f64 {
+  const image = imageAt(handle);
+  const amend = image ? image.amend : null;
+  return amend ? amend.progress() : 0;
+}
+
+/** Ends an amendment, complete or not. */
+export function amendEnd(handle: i32): i32 {
+  const image = imageAt(handle);
+  const amend = image ? image.amend : null;
+  if (!image || !amend) return -Err.EINVAL;
+  amend.release();
+  image.amend = null;
+  return 0;
+}
+
+/**
+ * Empties an image from a guest offset on, for some milliseconds at most: the backing node shows through. Answers where to
+ * go on, the length of the disk when all is done, or a negative errno.
+ */
+export function makeEmpty(handle: i32, offset: f64): f64 {
+  const image = imageAt(handle);
+  return image ? <f64>emptyImage(image, <i64>offset) : -(<f64>Err.ENOTSUP);
 }

@@ -6,6 +6,7 @@ import { isZero } from '../../block/status';
 import { be64 } from '../../util/endian';
 import { TableCache, WriteGuard } from '../../util/cache';
 import { Scratch } from '../../util/memory';
+import { Amend } from './amend';
 import { Check } from './check';
 import { writeCompressedClusters } from './compress';
 import { readCompressedCluster } from './compressed';
@@ -114,6 +115,8 @@ export class Qcow2Node extends MappedNode {
 
   /** The check that is under way. */
   check: Check | null = null;
+  /** The amendment that is under way. */
+  amend: Amend | null = null;
 
   /** The last decompressed cluster, and the L2 entry it came from. */
   plain: usize = 0;

@@ -61,6 +61,9 @@ export function releaseImage(image: Qcow2Node): void {
   const check = image.check;
   if (check) check.release();
   image.check = null;
+  const amend = image.amend;
+  if (amend) amend.release();
+  image.amend = null;
   if (image.l1) heap.free(image.l1);
   if (image.reftable) heap.free(image.reftable);
   if (image.snapshotTables) heap.free(image.snapshotTables);

@@ -184,7 +184,7 @@ function shrink(image: Qcow2Node, size: i64): i32 {
 }
 
 /** Lets go of the end of the file that no cluster uses. A failure leaves it as it was. */
-function cutFile(image: Qcow2Node): void {
+export function cutFile(image: Qcow2Node): void {
   const fileClusters = (image.file.size() + image.clusterSize - 1) >> image.clusterBits;
   let last = min(fileClusters, (<i64>image.reftableUsed) << image.refblockBits);
   let steps: i64 = 0;

@@ -120,7 +120,7 @@ export function showSnapshot(image: Qcow2Node, index: i32): i32 {
 }
 
 /** Bounds a snapshot's L1 table. */
-function checkL1(image: Qcow2Node, snapshot: Snapshot): i32 {
+export function checkL1(image: Qcow2Node, snapshot: Snapshot): i32 {
   const bytes = (<i64>snapshot.l1Entries) << 3;
   if (bytes > MAX_L1_BYTES) return fail(Err.EFBIG, 'Snapshot L1 table too large');
   const offset = snapshot.l1Offset;
@@ -130,10 +130,11 @@ function checkL1(image: Qcow2Node, snapshot: Snapshot): i32 {
   return 0;
 }
 
-let readError: i32 = 0;
+/** Why {@link readL1} answered 0. */
+export let readError: i32 = 0;
 
 /** A snapshot's L1 table; the caller frees it. 0: see `readError`. */
-function readL1(image: Qcow2Node, snapshot: Snapshot): usize {
+export function readL1(image: Qcow2Node, snapshot: Snapshot): usize {
   const bytes = (<usize>snapshot.l1Entries) << 3;
   const l1 = heap.alloc(max<usize>(bytes, 16));
   readError = snapshot.l1Offset > MAX_OFFSET ? -Err.EIO : image.file.pread(snapshot.l1Offset, <i32>bytes, l1);

@@ -107,6 +107,8 @@ export class Snapshot {
   l1Entries: u32 = 0;
   /** Bytes. */
   diskSize: u64 = 0;
+  /** Bytes. */
+  vmState: u64 = 0;
 }
 
 /** Looks up a snapshot; null: see `snapshotError`. */
@@ -118,6 +120,7 @@ export function snapshotOf(image: Qcow2Node, index: i32): Snapshot | null {
   const snapshot = new Snapshot();
   snapshot.l1Offset = be64(entry);
   snapshot.l1Entries = be32(entry + 8);
+  snapshot.vmState = be32(entry + 36) >= 8 ? be64(entry + 40) : <u64>be32(entry + 32);
   snapshot.diskSize = be32(entry + 36) >= 16 ? be64(entry + 48) : <u64>image.length;
   return snapshot;
 }
