@@ -265,6 +265,14 @@ export interface BlockGraphApi {
   placeOverlay(node: string, overlay: string): Promise<PlacedOverlay>;
   /** `blockdev-snapshot-sync`, in two phases. */
   placeNewOverlay(wanted: NewOverlay): Promise<PlacedOverlay>;
+  /** `change-backing-file` */
+  changeBackingName(names: { device: string; image: string; file: string }): Promise<void>;
+  /** `x-blockdev-change` */
+  changeChildren(names: {
+    parent: string;
+    child?: string | undefined;
+    node?: string | undefined;
+  }): Promise<void>;
   /** `block-set-write-threshold`; 0: none. */
   setWriteThreshold(nodeName: string, bytes: number): void;
   /** `query-named-block-nodes`, newest first. */

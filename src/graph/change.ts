@@ -243,7 +243,7 @@ export function reaches(from: BlockNode, to: BlockNode, seen = new Set<BlockNode
 }
 
 /** The file names of nodes and of all above them, children first. */
-function refreshNames(nodes: Iterable<BlockNode>): void {
+export function refreshNames(nodes: Iterable<BlockNode>): void {
   const done = new Set<BlockNode>();
   const order: BlockNode[] = [];
   const visit = (node: BlockNode) => {

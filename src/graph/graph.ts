@@ -28,6 +28,7 @@ import { Options } from './options';
 import { placeNewOverlay, placeOverlay, type NewOverlay, type PlacedOverlay } from './overlay';
 import { permissionList } from './permissions';
 import { Reopening } from './reopen';
+import { changeBackingName, changeChildren } from './restructure';
 import { createInternal, deleteInternal } from './snapshots';
 import { NodeUser, type UserHost } from './user';
 
@@ -149,6 +150,18 @@ export class BlockGraph implements BlockGraphApi, UserHost {
   /** The ends of a change are changes of the graph themselves. */
   private inTurn({ commit, abort }: PlacedOverlay): PlacedOverlay {
     return { commit: () => this.exclusive(commit), abort: () => this.exclusive(abort) };
+  }
+
+  changeBackingName(names: { device: string; image: string; file: string }): Promise<void> {
+    return this.exclusive(() => changeBackingName(this.opener, names));
+  }
+
+  changeChildren(names: {
+    parent: string;
+    child?: string | undefined;
+    node?: string | undefined;
+  }): Promise<void> {
+    return this.exclusive(async () => changeChildren(this.opener, names));
   }
 
   setWriteThreshold(nodeName: string, bytes: number): void {

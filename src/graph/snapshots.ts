@@ -92,7 +92,7 @@ function matches(id: string | undefined, name: string | undefined): (snapshot: S
 }
 
 /** The node that commands on internal snapshots name by `device`: nobody may have it as a child. */
-function checkRoot(node: BlockNode): void {
+export function checkRoot(node: BlockNode): void {
   if (node.parents.some((link) => 'links' in link.parent)) throw new GraphError('Need a root block node');
 }
 

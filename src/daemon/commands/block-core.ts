@@ -32,6 +32,17 @@ export const blockCore: Handlers = {
     return {};
   },
 
+  'change-backing-file': async (args, { graph }) => {
+    const { device, 'image-node-name': image, 'backing-file': file } = args;
+    await graph.changeBackingName({ device, image, file });
+    return {};
+  },
+
+  'x-blockdev-change': async ({ parent, child, node }, { graph }) => {
+    await graph.changeChildren({ parent, child, node });
+    return {};
+  },
+
   'block-set-write-threshold': (args, { graph }) => {
     graph.setWriteThreshold(args['node-name'], args['write-threshold']);
     return {};
