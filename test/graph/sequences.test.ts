@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Permission } from '../../src/files/locks';
-import type { BlockGraph} from '../../src/graph/index';
+import type { BlockGraph } from '../../src/graph/index';
 import { GraphError, type BlockUser } from '../../src/graph/index';
 import type { PlacedOverlay } from '../../src/graph/overlay';
 import { refreshPermissions } from '../../src/graph/permissions';
