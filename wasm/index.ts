@@ -230,6 +230,7 @@ export function createQcow2(
   lazyRefcounts: i32,
   preallocation: i32,
   compressionType: i32,
+  extendedL2: i32,
   backingFile: usize,
   backingFileLength: i32,
   backingFormat: usize,
@@ -250,6 +251,7 @@ export function createQcow2(
   wanted.lazyRefcounts = lazyRefcounts !== 0;
   wanted.preallocation = preallocation;
   wanted.compressionType = compressionType;
+  wanted.extendedL2 = extendedL2 !== 0;
   wanted.backingFile = backingFile;
   wanted.backingFileLength = backingFileLength;
   wanted.backingFormat = backingFormat;

@@ -182,6 +182,8 @@ export interface Qcow2CreateOptions {
   preallocation: Prealloc;
   /** Default: zlib. */
   compressionType?: 'zlib' | 'zstd';
+  /** Subclusters. Default: false. */
+  extendedL2?: boolean;
   backingFile: string | null;
   backingFormat: string | null;
   /** Data is to be in another node. */

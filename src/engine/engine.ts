@@ -353,6 +353,7 @@ class WasmEngine implements Engine {
           Number(options.lazyRefcounts),
           options.preallocation,
           Number(options.compressionType === 'zstd'),
+          Number(options.extendedL2 === true),
           file?.pointer ?? 0,
           file?.bytes ?? -1,
           format?.pointer ?? 0,

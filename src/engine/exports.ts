@@ -49,6 +49,7 @@ export interface EngineExports extends FilterExports {
     lazyRefcounts: number,
     preallocation: number,
     compressionType: number,
+    extendedL2: number,
     backingFile: number,
     backingFileLength: number,
     backingFormat: number,

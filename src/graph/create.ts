@@ -422,6 +422,7 @@ function qcow2Options(options: QmpObject): Qcow2CreateOptions {
     refcountBits,
     lazyRefcounts,
     preallocation,
+    extendedL2,
     compressionType: options['compression-type'] === 'zstd' ? 'zstd' : 'zlib',
     backingFile,
     backingFormat,
@@ -444,6 +445,5 @@ function checkLater(options: QmpObject, version: number): void {
     if (version < 3) throw needsV3('External data files are');
   }
   if (options['compression-type'] === 'zstd' && version < 3) throw needsV3('Non-zlib compression type is');
-  if (options['extended-l2'] === true) throw notYet('extended L2 entries of qcow2 images');
   if (options.encrypt !== undefined) throw notYet('encryption of qcow2 images');
 }

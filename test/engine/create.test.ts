@@ -28,6 +28,7 @@ async function expectSame(options: Partial<Qcow2CreateOptions>): Promise<void> {
   const words = [`compat=${all.version === 2 ? '0.10' : '1.1'}`, `cluster_size=${all.clusterSize}`];
   words.push(`refcount_bits=${all.refcountBits}`, `preallocation=${MODES[all.preallocation] ?? ''}`);
   if (all.lazyRefcounts) words.push('lazy_refcounts=on');
+  if (all.extendedL2) words.push('extended_l2=on');
   if (all.backingFile !== null) words.push(`backing_file=${all.backingFile}`);
   if (all.backingFormat !== null) words.push(`backing_fmt=${all.backingFormat}`);
   const path = scratch.path('theirs.qcow2');
@@ -61,6 +62,17 @@ describe('create', () => {
       }
     },
   );
+
+  test.each([16384, 65536, 2097152])('extended L2 entries, cluster size %i', async (clusterSize) => {
+    const extendedL2 = true;
+    for (const size of sizes) await expectSame({ clusterSize, size, extendedL2 });
+    await expectSame({ clusterSize, extendedL2, refcountBits: 1, compressionType: 'zlib' });
+    for (const preallocation of [Prealloc.METADATA, Prealloc.FALLOC, Prealloc.FULL]) {
+      for (const size of sizes) await expectSame({ clusterSize, size, extendedL2, preallocation });
+      const names = { backingFile: 'base.img', backingFormat: 'raw' };
+      await expectSame({ clusterSize, extendedL2, preallocation, ...names });
+    }
+  });
 
   test('names in the header', async () => {
     await expectSame({ backingFile: 'base.img', backingFormat: 'raw' });
@@ -124,6 +136,12 @@ describe('create', () => {
     expect(attempt({ backingFile: 'a', preallocation: Prealloc.FULL })).toThrow(
       'Backing file and preallocation can only be used at the same time if extended_l2 is on',
     );
+    expect(attempt({ extendedL2: true, version: 2 })).toThrow(
+      `Extended L2 entries are only supported with ${v3}`,
+    );
+    expect(attempt({ extendedL2: true, clusterSize: 8192 })).toThrow(
+      'Extended L2 entries are only supported with cluster sizes of at least 16384 bytes',
+    );
     expect(attempt({ clusterSize: 512, size: 2 ** 40 })).toThrow(
       'Could not resize image: Failed to grow the L1 table: File too large',
     );
@@ -167,7 +185,7 @@ describe('create', () => {
 
 describe('resize', () => {
   test('growth and shrinking keep the content and pass qemu-img check', async () => {
-    for (const cluster of ['512', '4k', '64k']) {
+    for (const cluster of ['512', '4k', '64k', '64k,extended_l2=on', '16k,extended_l2=on']) {
       const path = scratch.path('resize.qcow2');
       must('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', `cluster_size=${cluster}`, path, '3M');
       must('qemu-io', '-c', 'write -P 9 0 3M', path);

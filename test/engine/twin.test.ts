@@ -24,6 +24,12 @@ for (const [index, cluster] of ['512', '1k', '4k', '64k', '2M'].entries()) {
   }
 }
 
+for (const [index, cluster] of ['16k', '64k', '2M'].entries()) {
+  layouts.push([`cluster_size=${cluster},extended_l2=on`, true]);
+  layouts.push([`cluster_size=${cluster},extended_l2=on,refcount_bits=${1 << index}`, false]);
+  layouts.push([`cluster_size=${cluster},extended_l2=on,preallocation=metadata`, true]);
+}
+
 test.each(layouts)('%s, backing file: %s', async (options, backed) => {
   const engine = newEngine();
   const theirs = scratch.path('theirs.qcow2');

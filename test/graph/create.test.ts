@@ -72,6 +72,8 @@ const CASES: Case[] = [
   qcow2({ compat: '0.10', refcount_bits: 8 }, 'compat=0.10,refcount_bits=8'),
   qcow2({ compression_type: 'zstd' }, 'compression_type=zstd'),
   qcow2({ compat: '0.10', compression_type: 'zstd' }, 'compat=0.10,compression_type=zstd'),
+  qcow2({ extended_l2: true }, 'extended_l2=on'),
+  qcow2({ extended_l2: true, preallocation: 'metadata' }, 'extended_l2=on,preallocation=metadata'),
   qcow2({ compat: '0.10', extended_l2: true }, 'compat=0.10,extended_l2=on'),
   qcow2({ extended_l2: true, cluster_size: 4096 }, 'extended_l2=on,cluster_size=4k'),
   qcow2({ compat: '0.10', data_file: 'd' }, 'compat=0.10,data_file=d'),
@@ -171,10 +173,7 @@ describe('qemu-img create', () => {
   test('what comes later is refused before a file is made', async () => {
     const world = new World();
     const graph = world.graph();
-    for (const [values, what] of [
-      [{ extended_l2: true }, 'extended L2 entries of qcow2 images'],
-      [{ encryption: true }, 'encryption of qcow2 images'],
-    ] as const) {
+    for (const [values, what] of [[{ encryption: true }, 'encryption of qcow2 images']] as const) {
       const request = { filename: 'a', format: 'qcow2', values: { size: MIB, ...values } };
       await refused(graph.createImage(request), `Not available yet: ${what}`);
     }

@@ -147,6 +147,53 @@ export const recipes: readonly ImageRecipe[] = [
     ),
   ),
   ...['falloc', 'full'].map((mode) => converted(`preallocation ${mode}`, `preallocation=${mode}`)),
+  ...[16384, 65536, 2097152].flatMap((size) => [
+    converted(`extended L2 entries, clusters of ${bytesText(size)}`, `extended_l2=on,cluster_size=${size}`),
+    converted(
+      `extended L2 entries, compressed, clusters of ${bytesText(size)}`,
+      `extended_l2=on,cluster_size=${size}`,
+      '-c',
+    ),
+  ]),
+  {
+    name: 'extended L2 entries: subclusters of every kind, with a snapshot, on a raw disk',
+    files: ['disk.qcow2', 'base.raw'],
+    format: 'qcow2',
+    make: (run) => {
+      writeFileSync(join(run.folder, 'base.raw'), noise(5 * 2 ** 20 + 1536, 7));
+      run.img(
+        ...['create', '-q', '-f', 'qcow2', '-o', 'extended_l2=on,cluster_size=32k'],
+        ...['-b', 'base.raw', '-F', 'raw', 'disk.qcow2', '7M'],
+      );
+      run.io(
+        'disk.qcow2',
+        'write -q -P 1 1k 3k',
+        'write -q -P 2 40k 70k',
+        'write -q -z 44k 2k',
+        'write -q -z 200k 10k',
+        'write -q -z -u 32k 64k',
+        'write -q -c -P 3 1M 32k',
+        'write -q -P 4 5110k 20k',
+        'discard -q 70k 80k',
+      );
+      run.img('snapshot', '-c', 'first', 'disk.qcow2');
+      run.io('disk.qcow2', 'write -q -P 5 2k 1k', 'write -q -P 6 1030k 1k', 'write -q -z 3k 4k');
+    },
+  },
+  {
+    name: 'extended L2 entries, preallocation metadata, on a raw disk',
+    files: ['disk.qcow2', 'base.raw'],
+    format: 'qcow2',
+    holes: true,
+    make: (run) => {
+      writeFileSync(join(run.folder, 'base.raw'), noise(3 * 2 ** 20, 8));
+      run.img(
+        ...['create', '-q', '-f', 'qcow2', '-o', 'extended_l2=on,preallocation=metadata'],
+        ...['-b', 'base.raw', '-F', 'raw', 'disk.qcow2', '6M'],
+      );
+      run.io('disk.qcow2', 'write -q -P 1 100k 3k', 'write -q -z 204k 9k', 'write -q -P 2 2999k 9k');
+    },
+  },
   ...[4096, 65536].map((size): ImageRecipe => ({
     name: `preallocation metadata, clusters of ${bytesText(size)}`,
     files: ['disk.qcow2'],

@@ -40,6 +40,9 @@ const LAYOUTS = [
   '-f qcow2 -o lazy_refcounts=on,refcount_bits=64 i.q 5M',
   '-f qcow2 -b base.q -F qcow2 i.q 5M',
   '-f qcow2 -o preallocation=metadata i.q 5M',
+  '-f qcow2 -o extended_l2=on i.q 5M',
+  '-f qcow2 -o extended_l2=on,cluster_size=16k -b base.q -F qcow2 i.q 5M',
+  '-f qcow2 -o extended_l2=on,preallocation=metadata,cluster_size=128k -b base.q -F qcow2 i.q 5M',
 ];
 
 describe.runIf(haveTools)('random requests', () => {

@@ -15,6 +15,8 @@ export const enum Place {
   DATA = 3,
   /** Compressed; `mapHost` means something to the driver. */
   COMPRESSED = 4,
+  /** As UNALLOCATED, with a place kept at `mapHost`. */
+  UNALLOCATED_AT = 5,
 }
 
 /** With {@link MappedNode.map}: offset in the node that holds the data. */
@@ -75,7 +77,7 @@ export abstract class MappedNode extends BlockNode {
         }
         let r = 0;
         if (place === Place.COMPRESSED) r = this.readCompressed(offset, mapHost, n, to);
-        else if (place === Place.UNALLOCATED && this.backing) {
+        else if ((place === Place.UNALLOCATED || place === Place.UNALLOCATED_AT) && this.backing) {
           file.event(DebugEvent.READ_BACKING_AIO);
           r = this.backing!.pread(offset, n, to);
         } else memory.fill(to, 0, n);
@@ -108,6 +110,9 @@ export abstract class MappedNode extends BlockNode {
       case Place.COMPRESSED:
         found(n, 0, null);
         return Bits.DATA | Bits.COMPRESSED;
+      case Place.UNALLOCATED_AT:
+        found(n, host, this.child);
+        return Bits.OFFSET_VALID;
       case Place.ZERO:
         found(n, 0, null);
         return Bits.ZERO;

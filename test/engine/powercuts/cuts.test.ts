@@ -58,6 +58,18 @@ const SUBJECTS: Record<string, Subject> = {
     habits: { ...GUEST, compressed: 12, snapshot: 1, resize: 1 },
     things: 130,
   },
+  subclusters: {
+    options: 'cluster_size=16k,extended_l2=on',
+    size: '2M',
+    habits: { ...GUEST, compressed: 2, snapshot: 2, resize: 1, reopen: 1 },
+    things: 90,
+  },
+  'subclusters in places that are there before': {
+    options: 'cluster_size=64k,extended_l2=on,preallocation=metadata',
+    size: '2M',
+    habits: { ...GUEST, snapshot: 1 },
+    things: 100,
+  },
   'lazy refcounts': {
     options: 'cluster_size=8k,lazy_refcounts=on',
     size: '2M',

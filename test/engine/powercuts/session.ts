@@ -124,7 +124,9 @@ export class Session {
     const { clusterSize } = engine.qcow2Info(node);
     const start = offset - (offset % clusterSize);
     const bytes = Math.min(clusterSize, engine.length(node) - start);
-    if (engine.blockStatus(node, start, bytes).flags & Status.ALLOCATED) return;
+    // A cluster may be there in part.
+    const status = engine.blockStatus(node, start, bytes);
+    if (status.flags & Status.ALLOCATED || status.bytes < bytes) return;
     const value = this.nextStamp();
     buffer.view(0, bytes).fill(value);
     this.guest.fill(begin, start, bytes, value);
@@ -139,8 +141,11 @@ export class Session {
         const when = { dateSec: 0, dateNsec: 0, vmClockSec: 0, vmClockNsec: 0, icount: null };
         engine.createSnapshot(node, { name: `s${this.steps.length}`, ...when });
       } else if (pick(3) === 0) {
+        const before = engine.length(node);
         engine.revertSnapshot(node, pick(length));
-        this.look(begin, 0, engine.length(node));
+        const after = engine.length(node);
+        this.look(begin, 0, after);
+        if (after < before) this.guest.fill(begin, after, before - after, 0);
       } else engine.deleteSnapshot(node, pick(length));
     } catch (error) {
       // Narrow refcounts allow no more references.

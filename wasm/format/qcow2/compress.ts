@@ -68,7 +68,7 @@ function storePacked(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i3
   const l2Index = l2IndexOf(image, offset);
   let slice = loadSlice(image, table, l2Index);
   if (!slice) return image.l2.error;
-  const inSlice = (l2Index & ((1 << image.sliceBits) - 1)) << 3;
+  const inSlice = (l2Index & ((1 << image.sliceBits) - 1)) << image.entryShift;
   if (be64(slice + inSlice) & (COMPRESSED | OFFSET_MASK)) return -Err.EIO;
 
   const host = allocateBytes(image, bytes);
@@ -89,7 +89,8 @@ function storePacked(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i3
   image.file.event(DebugEvent.L2_UPDATE_COMPRESSED);
   const sectors = ((host + bytes - 1) >> 9) - (host >> 9);
   putBe64(slice + inSlice, COMPRESSED | ((<u64>sectors) << offsetBits(image)) | (<u64>host));
-  image.l2.touch(sliceOffset(image, table, l2Index), inSlice, inSlice + 8);
+  if (image.extended) putBe64(slice + inSlice + 8, 0);
+  image.l2.touch(sliceOffset(image, table, l2Index), inSlice, inSlice + (1 << image.entryShift));
   return 0;
 }
 

@@ -9,6 +9,7 @@ import { KeptBytes, Qcow2Node } from './image';
 import {
   COMPRESSION,
   CompressionType,
+  EXTENDED_L2,
   EXTERNAL_DATA,
   Field,
   FULL_HEADER,
@@ -23,12 +24,16 @@ import { resize } from './resize';
 /** Bytes of the name of a backing file, at most. */
 const MAX_BACKING_NAME: i32 = 1023;
 
+/** What older versions cannot have. */
+const V3: string = 'compatibility level 1.1 and above (use version=v3 or greater)';
+
 /** What the new image is to be; strings are addresses of UTF-8 with a length, -1: none. */
 export class NewImage {
   size: f64 = 0;
   version: i32 = 3;
   clusterSize: f64 = 65536;
   refcountBits: i32 = 16;
+  extendedL2: bool = false;
   lazyRefcounts: bool = false;
   preallocation: i32 = 0;
   /** {@link CompressionType} */
@@ -84,7 +89,14 @@ function checkOptions(file: BlockNode, wanted: NewImage): i32 {
   if (wanted.version !== 2 && wanted.version !== 3) return -Err.EINVAL;
   if (wanted.preallocation < 0 || wanted.preallocation > Preallocation.FULL) return -Err.EINVAL;
   const hasFile = wanted.backingFileLength >= 0;
-  if (hasFile && wanted.preallocation !== Preallocation.OFF) {
+  if (wanted.extendedL2) {
+    if (wanted.version < 3) return fail(Err.EINVAL, 'Extended L2 entries are only supported with ' + V3);
+    if (cluster < 16384) {
+      const text = 'Extended L2 entries are only supported with cluster sizes of at least 16384 bytes';
+      return fail(Err.EINVAL, text);
+    }
+  }
+  if (hasFile && wanted.preallocation !== Preallocation.OFF && !wanted.extendedL2) {
     return fail(
       Err.EINVAL,
       'Backing file and preallocation can only be used at the same time if extended_l2 is on',
@@ -93,16 +105,15 @@ function checkOptions(file: BlockNode, wanted: NewImage): i32 {
   if (wanted.backingFormatLength >= 0 && !hasFile) {
     return fail(Err.EINVAL, 'Backing format cannot be used without backing file');
   }
-  const v3 = 'compatibility level 1.1 and above (use version=v3 or greater)';
   if (wanted.version < 3 && wanted.lazyRefcounts) {
-    return fail(Err.EINVAL, 'Lazy refcounts only supported with ' + v3);
+    return fail(Err.EINVAL, 'Lazy refcounts only supported with ' + V3);
   }
   if (wanted.dataRaw && !wanted.data) return fail(Err.EINVAL, 'data-file-raw requires data-file');
   if (wanted.dataRaw && hasFile) {
     return fail(Err.EINVAL, 'Backing file and data-file-raw cannot be used at the same time');
   }
   if (wanted.version < 3 && wanted.data) {
-    return fail(Err.EINVAL, 'External data files are only supported with ' + v3);
+    return fail(Err.EINVAL, 'External data files are only supported with ' + V3);
   }
   const bits = wanted.refcountBits;
   if (bits < 1 || bits > 64 || popcnt<i32>(bits) !== 1) {
@@ -115,7 +126,7 @@ function checkOptions(file: BlockNode, wanted: NewImage): i32 {
   const type = wanted.compressionType;
   if (type < CompressionType.ZLIB || type > CompressionType.ZSTD) return -Err.EINVAL;
   if (wanted.version < 3 && type !== CompressionType.ZLIB) {
-    return fail(Err.EINVAL, 'Non-zlib compression type is only supported with ' + v3);
+    return fail(Err.EINVAL, 'Non-zlib compression type is only supported with ' + V3);
   }
   if (file.readOnly) return fail(Err.EACCES, 'Block node is read-only');
   return 0;
@@ -136,7 +147,7 @@ function writeSkeleton(file: BlockNode, wanted: NewImage): i32 {
     putBe32(out + Field.REFCOUNT_ORDER, ctz<u32>(<u32>wanted.refcountBits));
     putBe32(out + Field.HEADER_LENGTH, FULL_HEADER);
     if (wanted.lazyRefcounts) putBe64(out + Field.COMPATIBLE, LAZY_REFCOUNTS);
-    let incompatible: u64 = 0;
+    let incompatible: u64 = wanted.extendedL2 ? EXTENDED_L2 : 0;
     if (wanted.compressionType !== CompressionType.ZLIB) {
       incompatible |= COMPRESSION;
       store<u8>(out + Field.COMPRESSION_TYPE, <u8>wanted.compressionType);

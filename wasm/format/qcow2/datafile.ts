@@ -71,7 +71,7 @@ export function zeroRawData(image: Qcow2Node, entries: usize, n: i32, guest: i64
   let i = 0;
   while (i < n) {
     let run = 0;
-    while (i + run < n && showsData(image, be64(entries + ((<usize>(i + run)) << 3)))) run++;
+    while (i + run < n && showsData(image, be64(entries + ((<usize>(i + run)) << image.entryShift)))) run++;
     if (run) {
       const start = guest + ((<i64>i) << image.clusterBits);
       // Behind the end of the disk only what is there.
@@ -87,7 +87,8 @@ export function zeroRawData(image: Qcow2Node, entries: usize, n: i32, guest: i64
 
 @inline
 function showsData(image: Qcow2Node, entry: u64): bool {
-  return (entry & (COMPRESSED | ZERO)) === 0 && (entry & image.presentMask) !== 0;
+  // Where the bitmap says what reads as zeros, that is not looked into: all of the cluster will be.
+  return !(entry & COMPRESSED) && (image.extended || !(entry & ZERO)) && (entry & image.presentMask) !== 0;
 }
 
 /** Sets the length of the data file; `least`: it may stay longer. */

@@ -18,7 +18,7 @@ import { closeImage, enterWritable, flushImage } from './lifetime';
 import { resize } from './resize';
 import { translate } from './translate';
 import { writeGuest } from './write';
-import { discardClusters, zeroClusters } from './zero';
+import { discardClusters, zeroRange } from './zero';
 
 /** Bytes of the header cluster that are kept to be written back as they were. */
 export class KeptBytes {
@@ -35,6 +35,12 @@ export class Qcow2Node extends MappedNode {
   clusterSize: i32 = 65536;
   /** log2 of the entries of an L2 table. */
   l2Bits: i32 = 13;
+  /** Entries of L2 tables say of each subcluster what it is, and have 16 bytes; see subclusters.ts. */
+  extended: bool = false;
+  /** log2 of the bytes of an L2 entry. */
+  entryShift: i32 = 3;
+  /** log2 of the bytes of a subcluster; of a cluster where there are none. */
+  subclusterBits: i32 = 16;
   /** A slice is the part of an L2 table that is cached as one. */
   sliceBytes: i32 = 65536;
   sliceBits: i32 = 13;
@@ -222,18 +228,18 @@ export class Qcow2Node extends MappedNode {
     if (r < 0) return r;
     const end = offset + bytes;
     if (end > this.length) return -Err.EIO;
-    const mask: i64 = this.clusterSize - 1;
+    // Of a subcluster, where there are such.
+    const mask: i64 = this.zeroAlignment - 1;
     const start = offset & ~mask;
     let stop = (end + mask) & ~mask;
     if (start < offset || (end < stop && end < this.length)) {
-      // A part of one cluster: possible only if the rest of it reads as zeros and no data is there.
+      // A part of one: possible only if the rest of it reads as zeros and no data is there.
       const place = translate(this, start, 1);
       if (place < 0) return place;
       if (place === Place.DATA || place === Place.COMPRESSED) return -Err.ENOTSUP;
       if (!isZero(this, start, offset - start) || !isZero(this, end, stop - end)) return -Err.ENOTSUP;
     }
-    stop = min(stop, (this.length + mask) & ~mask);
-    return zeroClusters(this, start, stop, (flags & Request.MAY_UNMAP) !== 0);
+    return zeroRange(this, start, min(stop, (this.length + mask) & ~mask), (flags & Request.MAY_UNMAP) !== 0);
   }
 
   doDiscard(offset: i64, bytes: i64): i32 {

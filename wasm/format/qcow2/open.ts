@@ -26,6 +26,7 @@ import {
 } from './layout';
 import { chooseLazy } from './lazy';
 import { enterWritable } from './lifetime';
+import { SUBCLUSTER_BITS } from './subclusters';
 import { readSnapshotTable } from './snapshots';
 
 /** The L2 cache covers the whole disk up to this many bytes. */
@@ -126,6 +127,7 @@ function readFixedFields(image: Qcow2Node, h: usize): i32 {
   image.clusterSize = 1 << bits;
   image.zeroAlignment = image.clusterSize;
   image.l2Bits = <i32>bits - 3;
+  image.subclusterBits = <i32>bits;
   return 0;
 }
 
@@ -159,7 +161,11 @@ function readRest(image: Qcow2Node): i32 {
   if (image.incompatible & EXTENDED_L2) {
     const subcluster = image.clusterSize >> 5;
     if (subcluster < 512) return fail(Err.EINVAL, `Unsupported subcluster size: ${subcluster}`);
+    image.extended = true;
+    image.entryShift = 4;
     image.l2Bits--;
+    image.subclusterBits = image.clusterBits - SUBCLUSTER_BITS;
+    image.zeroAlignment = subcluster;
   }
   if (<u32>image.refcountOrder > 6) {
     return fail(Err.EINVAL, 'Reference count entry width too large; may not exceed 64 bits');
@@ -258,7 +264,6 @@ function refuseLaterFeatures(image: Qcow2Node): i32 {
   let what = '';
   if (image.cryptMethod) what = 'encrypted images';
   else if (image.forCheck) return 0;
-  else if (image.incompatible & EXTENDED_L2) what = 'extended L2 entries';
   if (!what.length) return 0;
   return fail(Err.ENOTSUP, `qcow2: ${what} are not supported yet`);
 }
@@ -308,7 +313,7 @@ export function makeCaches(image: Qcow2Node, l2Size: f64, refcountSize: f64, ent
     slice = entry;
   }
   image.sliceBytes = slice;
-  image.sliceBits = <i32>ctz<u32>(slice) - 3;
+  image.sliceBits = <i32>ctz<u32>(slice) - image.entryShift;
   const guard = new ImageGuard(image);
   const l2Slots = <i32>min<i64>(max<i64>(l2Bytes / slice, 2), i32.MAX_VALUE);
   image.l2Cache = new TableCache(image.file, guard, slice, l2Slots, DebugEvent.L2_LOAD, DebugEvent.L2_UPDATE);

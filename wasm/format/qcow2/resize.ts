@@ -90,6 +90,7 @@ function preallocateMetadata(image: Qcow2Node, start: i64, end: i64, mode: i32):
   // What a raw data file holds is the disk: also of a cluster that was there in part.
   let offset = external && isRaw(image) ? start & ~mask : (start + mask) & ~mask;
   let last: i64 = 0;
+  const unit: i64 = 1 << image.subclusterBits;
   while (offset < end) {
     const l1Index = l1IndexOf(image, offset);
     const table = writableTable(image, l1Index);
@@ -97,12 +98,13 @@ function preallocateMetadata(image: Qcow2Node, start: i64, end: i64, mode: i32):
     const n = stepClusters(image, offset, end);
     const host = external ? offset : allocateClusters(image, n);
     if (host < 0) return <i32>host;
-    const r = linkClusters(image, table, l2IndexOf(image, offset), host, <i32>n, external);
+    const r = linkClusters(image, table, l2IndexOf(image, offset), host, <i32>n, external, 0, 0);
     if (r < 0) {
       if (!external) freeClusters(image, host, n);
       return r;
     }
-    last = host + (n << image.clusterBits);
+    // The file ends with the last subcluster of the disk.
+    last = host + min(n << image.clusterBits, ((end + unit - 1) & -unit) - offset);
     offset += n << image.clusterBits;
   }
   if (external)
@@ -146,7 +148,10 @@ function preallocateData(image: Qcow2Node, start: i64, end: i64, mode: i32): i32
   while (n > 0) {
     const table = writableTable(image, l1IndexOf(image, offset));
     const step = min(stepClusters(image, offset, end), n);
-    r = table < 0 ? <i32>table : linkClusters(image, table, l2IndexOf(image, offset), host, <i32>step, false);
+    r =
+      table < 0
+        ? <i32>table
+        : linkClusters(image, table, l2IndexOf(image, offset), host, <i32>step, false, 0, 0);
     if (r < 0) {
       freeClusters(image, host, n);
       return prefixError(r, 'Failed to update L2 tables: ');

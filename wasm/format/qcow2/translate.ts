@@ -7,6 +7,7 @@ import { signalCorruption } from './corruption';
 import { checkExternalEntry } from './datafile';
 import { Qcow2Node } from './image';
 import { COMPRESSED, OFFSET_MASK, ZERO } from './layout';
+import { translateExtended } from './subclusters';
 
 /** Index in the L1 table of a guest offset. */
 @inline
@@ -57,7 +58,7 @@ export function loadSlice(image: Qcow2Node, table: i64, l2Index: i32): usize {
 /** Where in the file that slice is. */
 @inline
 export function sliceOffset(image: Qcow2Node, table: i64, l2Index: i32): i64 {
-  return table + ((<i64>(l2Index >> image.sliceBits)) << (image.sliceBits + 3));
+  return table + ((<i64>(l2Index >> image.sliceBits)) << (image.sliceBits + image.entryShift));
 }
 
 /** The place of a prefix of a range (block/mapped.ts), or a negative errno. */
@@ -72,6 +73,7 @@ export function translate(image: Qcow2Node, offset: i64, bytes: i64): i32 {
   const slice = loadSlice(image, table, l2Index);
   if (!slice) return image.l2.error;
   let index = l2Index & ((1 << image.sliceBits) - 1);
+  if (image.extended) return translateExtended(image, slice, index, table, l2Index, offset, bytes);
   const inside = offset & (image.clusterSize - 1);
   const entry = be64(slice + ((<usize>index) << 3));
   const place = placeOf(image, entry);

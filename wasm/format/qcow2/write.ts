@@ -1,6 +1,6 @@
 /** Guest writes: in place where a cluster is ours alone, else into new clusters with what was there before around it. */
 import { DebugEvent, Err } from '../../abi';
-import { Place } from '../../block/mapped';
+import { mapBytes, Place } from '../../block/mapped';
 import { be64, putBe64 } from '../../util/endian';
 import { hash } from '../../util/errors';
 import { allocateAt, allocateClusters, freeClusters, freeEntry } from './allocate';
@@ -11,12 +11,27 @@ import { COMPRESSED, COPIED, OFFSET_MASK, ZERO } from './layout';
 import { orderAfterCounts } from './lazy';
 import { checkWrite, Meta } from './overlap';
 import { writableTable } from './tables';
-import { l1IndexOf, l2IndexOf, loadSlice, placeOf, sliceOffset } from './translate';
+import {
+  allAllocated,
+  badBitmap,
+  bitmapWith,
+  copyEnd,
+  copyStart,
+  SUBCLUSTER_BITS,
+  validBitmap,
+} from './subclusters';
+import { l1IndexOf, l2IndexOf, loadSlice, sliceOffset, translate } from './translate';
 
 /** Clusters that one step allocates at most. */
 const MAX_STEP: i32 = 1024;
 /** Pieces up to this size are put together with what is copied, and written in one request. Bytes. */
 const JOIN_BYTES: i32 = 262144;
+
+/** Whether an entry has a cluster that is its alone. */
+@inline
+function isOwn(image: Qcow2Node, entry: u64): bool {
+  return (entry & (COPIED | COMPRESSED)) === COPIED && (entry & image.presentMask) !== 0;
+}
 
 /** How a cluster takes a write. */
 const enum Way {
@@ -30,7 +45,7 @@ const enum Way {
 
 @inline
 function wayOf(image: Qcow2Node, entry: u64): i32 {
-  if ((entry & (COPIED | COMPRESSED)) !== COPIED || !(entry & image.presentMask)) return Way.ALLOCATE;
+  if (!isOwn(image, entry)) return Way.ALLOCATE;
   // In a data file each cluster has its place: there are none to be taken.
   if (image.external && entry & ZERO) return Way.ALLOCATE;
   return entry & ZERO ? Way.REUSE : Way.IN_PLACE;
@@ -62,7 +77,8 @@ function writeStep(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 
   const size = image.clusterSize;
   const inside = <i32>(offset & (size - 1));
   const first = l2Index & ((1 << image.sliceBits) - 1);
-  const entry = be64(slice + ((<usize>first) << 3));
+  const at = slice + ((<usize>first) << image.entryShift);
+  const entry = be64(at);
   const r = checkOwn(image, entry, offset, table, l2Index);
   if (r < 0) return r;
   const way = wayOf(image, entry);
@@ -71,6 +87,7 @@ function writeStep(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 
   // The run of clusters that take the write in the same way.
   const room = (1 << image.sliceBits) - first;
   const most = min(min(room, MAX_STEP), <i32>((<i64>inside + bytes + size - 1) >> image.clusterBits));
+  if (image.extended) return writeExtended(image, table, l2Index, at, most, offset, bytes, from);
   let n = 1;
   if (way === Way.ALLOCATE) {
     while (n < most && wayOf(image, be64(slice + ((<usize>(first + n)) << 3))) === Way.ALLOCATE) n++;
@@ -92,6 +109,39 @@ function writeStep(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 
   return writeNew(image, table, l2Index, own, n, offset, length, from);
 }
 
+/** The same by extended entries, of which at `at` there are `most`: in place are written whole runs of our clusters. */
+function writeExtended(
+  image: Qcow2Node,
+  table: i64,
+  l2Index: i32,
+  at: usize,
+  most: i32,
+  offset: i64,
+  bytes: i32,
+  from: usize,
+): i32 {
+  const entry = be64(at);
+  const host = <i64>(entry & OFFSET_MASK);
+  if (!validBitmap(image, entry, be64(at + 8))) return badBitmap(image, table, l2Index, ' ');
+  const own = isOwn(image, entry);
+  let n = 1;
+  for (; n < most; n++) {
+    const next = at + ((<usize>n) << 4);
+    const e = be64(next);
+    if (isOwn(image, e) !== own || !validBitmap(image, e, be64(next + 8))) break;
+    if (own && <i64>(e & OFFSET_MASK) !== host + ((<i64>n) << image.clusterBits)) break;
+  }
+  const size = image.clusterSize;
+  const inside = <i32>(offset & (size - 1));
+  const length = <i32>min<i64>(bytes, ((<i64>n) << image.clusterBits) - inside);
+  if (own && allAllocated(image, at, n, inside, inside + length)) {
+    const code = writeData(image, host + inside, length, from, DebugEvent.WRITE_AIO);
+    return code < 0 ? code : length;
+  }
+  const reused = image.external ? offset - inside : own ? host : -1;
+  return writeNew(image, table, l2Index, reused, n, offset, length, from);
+}
+
 /** Checks an entry that a write is to go to or to replace. */
 function checkOwn(image: Qcow2Node, entry: u64, offset: i64, table: i64, l2Index: i32): i32 {
   if (image.external) {
@@ -106,7 +156,7 @@ function checkOwn(image: Qcow2Node, entry: u64, offset: i64, table: i64, l2Index
     return -Err.EIO;
   }
   if (!(host & (image.clusterSize - 1))) return 0;
-  const kind = entry & ZERO ? 'Preallocated zero' : 'Data';
+  const kind = entry & ZERO && !image.extended ? 'Preallocated zero' : 'Data';
   const where = `cluster offset ${hash(host)} unaligned (guest offset: ${hash(offset)})`;
   signalCorruption(image, true, -1, -1, `${kind} ${where}`);
   return -Err.EIO;
@@ -137,6 +187,8 @@ function writeNew(
   bytes: i32,
   from: usize,
 ): i32 {
+  const mask = image.clusterSize - 1;
+  const inside = (<i32>offset) & mask;
   let host = reused;
   if (host < 0) {
     if (image.nextHost >= 0) {
@@ -151,13 +203,30 @@ function writeNew(
       host = allocateClusters(image, n);
       if (host < 0) return <i32>host;
     }
-    const inside = offset & (image.clusterSize - 1);
     bytes = <i32>min<i64>(bytes, ((<i64>n) << image.clusterBits) - inside);
   }
   image.nextHost = host + ((<i64>n) << image.clusterBits);
 
-  let r = fillClusters(image, host, n, offset, bytes, from);
-  if (r === 0) r = linkClusters(image, table, l2Index, host, n, reused >= 0);
+  let head = inside;
+  let tail = -(inside + bytes) & mask;
+  let r = 0;
+  if (image.extended) {
+    const slice = loadSlice(image, table, l2Index);
+    if (slice) {
+      const at = slice + ((<usize>(l2Index & ((1 << image.sliceBits) - 1))) << 4);
+      const last = ((inside + bytes - 1) & mask) + 1;
+      head -= copyStart(image, at, inside, reused >= 0);
+      tail = copyEnd(image, at + ((<usize>(n - 1)) << 4), last, reused >= 0) - last;
+    } else {
+      r = image.l2.error;
+    }
+  }
+  if (r === 0) r = fillClusters(image, host + inside, head, tail, offset, bytes, from);
+  if (r === 0) {
+    const end = (inside + bytes + tail - 1) >> image.subclusterBits;
+    const start = (inside - head) >> image.subclusterBits;
+    r = linkClusters(image, table, l2Index, host, n, reused >= 0, start, end + 1);
+  }
   if (r < 0) {
     if (reused < 0) freeClusters(image, host, n);
     return r;
@@ -165,20 +234,30 @@ function writeNew(
   return bytes;
 }
 
-/** Writes the data, and before and behind it in its first and last cluster what the guest saw there. */
-function fillClusters(image: Qcow2Node, host: i64, n: i32, offset: i64, bytes: i32, from: usize): i32 {
-  const mask: i64 = image.clusterSize - 1;
-  const head = <i32>(offset & mask);
-  const end = offset + bytes;
-  const tail = <i32>(-end & mask);
+/**
+ * Writes the data, and before and behind it what the guest saw there.
+ * @param host where the data goes
+ * @param head bytes before it
+ * @param tail bytes behind it
+ */
+function fillClusters(
+  image: Qcow2Node,
+  host: i64,
+  head: i32,
+  tail: i32,
+  offset: i64,
+  bytes: i32,
+  from: usize,
+): i32 {
   if (!head && !tail) return writeData(image, host, bytes, from, DebugEvent.WRITE_AIO);
 
-  const headZero = !head || readsZero(image, offset);
-  const tailZero = !tail || readsZero(image, end - 1);
+  const end = offset + bytes;
+  const headZero = !head || readsZero(image, offset - head, head);
+  const tailZero = !tail || readsZero(image, end, tail);
   // Behind the end of the file all is zero already.
-  if (headZero && tailZero && host >= image.storage.size()) {
+  if (headZero && tailZero && host - head >= image.storage.size()) {
     image.file.event(DebugEvent.CLUSTER_ALLOC_SPACE);
-    return writeData(image, host + head, bytes, from, DebugEvent.WRITE_AIO);
+    return writeData(image, host, bytes, from, DebugEvent.WRITE_AIO);
   }
 
   if (head + bytes + tail <= max(JOIN_BYTES, image.clusterSize)) {
@@ -188,26 +267,23 @@ function fillClusters(image: Qcow2Node, host: i64, n: i32, offset: i64, bytes: i
     if (r < 0) return r;
     memory.copy(all + head, from, bytes);
     image.l2.dependOnFlush();
-    return writeData(image, host, head + bytes + tail, all, DebugEvent.WRITE_AIO);
+    return writeData(image, host - head, head + bytes + tail, all, DebugEvent.WRITE_AIO);
   }
-  let r = copyOld(image, offset - head, head, headZero, host);
-  if (r === 0) r = writeData(image, host + head, bytes, from, DebugEvent.WRITE_AIO);
-  if (r === 0) r = copyOld(image, end, tail, tailZero, host + head + bytes);
+  let r = copyOld(image, offset - head, head, headZero, host - head);
+  if (r === 0) r = writeData(image, host, bytes, from, DebugEvent.WRITE_AIO);
+  if (r === 0) r = copyOld(image, end, tail, tailZero, host + bytes);
   image.l2.dependOnFlush();
   return r;
 }
 
-/** Whether the cluster at a guest offset holds nothing but zeros, as far as its tables tell. */
-function readsZero(image: Qcow2Node, offset: i64): bool {
-  const table = image.l2TableOffset(l1IndexOf(image, offset));
-  const l2Index = l2IndexOf(image, offset);
-  const slice = loadSlice(image, table, l2Index);
-  if (!slice) return false;
-  const place = placeOf(image, be64(slice + ((<usize>(l2Index & ((1 << image.sliceBits) - 1))) << 3)));
+/** Whether a range within one cluster holds nothing but zeros, as far as its tables tell. */
+function readsZero(image: Qcow2Node, offset: i64, bytes: i32): bool {
+  const place = translate(image, offset, bytes);
+  if (place < 0 || mapBytes < bytes) return false;
   if (place === Place.ZERO || place === Place.ZERO_AT) return true;
-  if (place !== Place.UNALLOCATED) return false;
+  if (place !== Place.UNALLOCATED && place !== Place.UNALLOCATED_AT) return false;
   const backing = image.backing;
-  return !backing || (offset & ~(<i64>image.clusterSize - 1)) >= backing.size();
+  return !backing || offset >= backing.size();
 }
 
 function readOld(image: Qcow2Node, offset: i64, bytes: i32, zero: bool, to: usize): i32 {
@@ -230,6 +306,7 @@ function copyOld(image: Qcow2Node, offset: i64, bytes: i32, zero: bool, host: i6
 /**
  * Points `n` L2 entries to new clusters (none of them beyond the slice of `l2Index`), and takes a reference from what
  * they pointed to. Nothing is written yet, but the order is laid down: refcounts first.
+ * @param from subclusters [from, to), counted from the first cluster on, become allocated, in an image that has such
  */
 export function linkClusters(
   image: Qcow2Node,
@@ -238,6 +315,8 @@ export function linkClusters(
   host: i64,
   n: i32,
   sameClusters: bool,
+  from: i32,
+  to: i32,
 ): i32 {
   if (image.external) {
     // What is in the data file before the write may be anything: the entry must not get ahead of the data.
@@ -249,16 +328,22 @@ export function linkClusters(
   const slice = loadSlice(image, table, l2Index);
   if (!slice) return image.l2.error;
   const first = l2Index & ((1 << image.sliceBits) - 1);
-  const at = slice + ((<usize>first) << 3);
-  const oldEntries = image.replaced.get(n << 3);
-  memory.copy(oldEntries, at, (<usize>n) << 3);
+  const shift = image.entryShift;
+  const at = slice + ((<usize>first) << shift);
+  const oldEntries = image.replaced.get(n << shift);
+  memory.copy(oldEntries, at, (<usize>n) << shift);
   for (let i = 0; i < n; i++) {
-    putBe64(at + ((<usize>i) << 3), (<u64>(host + ((<i64>i) << image.clusterBits))) | COPIED);
+    const entry = at + ((<usize>i) << shift);
+    if (image.extended) {
+      const first = i << SUBCLUSTER_BITS;
+      putBe64(entry + 8, bitmapWith(be64(entry), be64(entry + 8), from - first, to - first));
+    }
+    putBe64(entry, (<u64>(host + ((<i64>i) << image.clusterBits))) | COPIED);
   }
-  image.l2.touch(sliceOffset(image, table, l2Index), first << 3, (first + n) << 3);
+  image.l2.touch(sliceOffset(image, table, l2Index), first << shift, (first + n) << shift);
   if (sameClusters) return 0;
   for (let i = 0; i < n; i++) {
-    const old = be64(oldEntries + ((<usize>i) << 3));
+    const old = be64(oldEntries + ((<usize>i) << shift));
     if (old & (COMPRESSED | OFFSET_MASK)) freeEntry(image, old, false);
   }
   return 0;

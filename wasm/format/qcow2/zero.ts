@@ -7,6 +7,7 @@ import { freeLater } from './deferred';
 import { Qcow2Node } from './image';
 import { COMPRESSED, COPIED, OFFSET_MASK, ZERO } from './layout';
 import { checkWrite, Meta } from './overlap';
+import { ALL_ZERO, zeroSubclusters } from './subclusters';
 import { writableTable } from './tables';
 import { bytesInTable, checkTableOffset, l1IndexOf, l2IndexOf, loadSlice, sliceOffset } from './translate';
 
@@ -22,9 +23,20 @@ const enum Change {
 }
 
 /** Makes clusters [start, end) read as zeros. ENOTSUP where the version knows no zero clusters. */
-export function zeroClusters(image: Qcow2Node, start: i64, end: i64, unmap: bool): i32 {
+function zeroClusters(image: Qcow2Node, start: i64, end: i64, unmap: bool): i32 {
   if (image.version < 3) return image.backing ? -Err.ENOTSUP : discardClusters(image, start, end, false);
   return changeClusters(image, start, end, unmap ? Change.ZERO_UNMAP : Change.ZERO);
+}
+
+/** The same for a range of whole subclusters where the image has such; what reaches the end of the disk is whole. */
+export function zeroRange(image: Qcow2Node, start: i64, end: i64, unmap: bool): i32 {
+  const mask: i64 = image.clusterSize - 1;
+  if (end >= image.length && !(start & mask)) end = (end + mask) & ~mask;
+  const from = (start + mask) & ~mask;
+  if (end <= from && (start & mask || end & mask)) return zeroSubclusters(image, start, end);
+  let r = start < from ? zeroSubclusters(image, start, from) : 0;
+  if (r === 0) r = zeroClusters(image, from, end & ~mask, unmap);
+  return r === 0 && end & mask ? zeroSubclusters(image, end & ~mask, end) : r;
 }
 
 /**
@@ -92,13 +104,23 @@ function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, chang
   let runLength: i64 = 0;
   let code = 0;
   for (let i = first; i < first + n; i++) {
-    const at = slice + ((<usize>i) << 3);
+    const at = slice + ((<usize>i) << image.entryShift);
     const entry = be64(at);
-    const next = changed(image, entry, change);
-    if (next === entry) continue;
+    let next: u64;
+    if (image.extended) {
+      // The bitmap says what reads as zeros, the entry does not.
+      next = changed(image, entry & ~ZERO, change) & ~ZERO;
+      const bitmap = be64(at + 8);
+      const nextBitmap = changedBitmap(image, entry, bitmap, change);
+      if (next === entry && nextBitmap === bitmap) continue;
+      putBe64(at + 8, nextBitmap);
+    } else {
+      next = changed(image, entry, change);
+      if (next === entry) continue;
+    }
     if (kept && !external && next & OFFSET_MASK) discardKept(image, entry);
     putBe64(at, next);
-    image.l2.touch(offset, i << 3, (i + 1) << 3);
+    image.l2.touch(offset, i << image.entryShift, (i + 1) << image.entryShift);
     const host = <i64>(entry & OFFSET_MASK);
     if (external) {
       const place = start + ((<i64>(i - first)) << image.clusterBits);
@@ -132,6 +154,13 @@ function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, chang
     else freeLater(image, run, runLength, true);
   }
   return code;
+}
+
+/** The bitmap of an extended entry after the change. */
+function changedBitmap(image: Qcow2Node, entry: u64, bitmap: u64, change: i32): u64 {
+  if (change === Change.FORGET) return 0;
+  const used = (entry & (COMPRESSED | image.presentMask)) !== 0;
+  return change === Change.DISCARD && !used && !image.backing ? bitmap : ALL_ZERO;
 }
 
 /** The entry after the change. */
