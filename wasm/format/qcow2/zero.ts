@@ -96,7 +96,7 @@ function changeInSlice(image: Qcow2Node, table: i64, l2Index: i32, n: i32, chang
   const raw = external && isRaw(image) && change !== Change.FORGET;
   if (raw) {
     const unmap = change === Change.DISCARD ? image.passDiscard : change === Change.ZERO_UNMAP;
-    const r = zeroRawData(image, slice + ((<usize>first) << 3), n, start, unmap);
+    const r = zeroRawData(image, slice + ((<usize>first) << image.entryShift), n, start, unmap);
     if (r < 0) return r;
   }
   // Places that are given back and lie side by side go in one step.
