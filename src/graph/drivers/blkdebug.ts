@@ -286,6 +286,8 @@ export const blkdebug: Driver = {
     if (config !== '') options.set('config', config);
     options.set('x-image', image);
   },
+  // Rules stay as they are; what is below may be reopened.
+  reopen: () => undefined,
   async open(context: OpenContext): Promise<NodeHandle> {
     const { engine, files, node, options } = context;
     const image = options.takeText('x-image');
