@@ -291,3 +291,17 @@ export const enum DebugIo {
   FLUSH = 16,
   BLOCK_STATUS = 32,
 }
+
+/** Flags of copying from node to node. */
+export const enum Copy {
+  /** Only what is allocated in the source's chain. */
+  ALLOCATED = 1,
+  /** What is allocated in the target stays. */
+  KEEP_TARGET = 2,
+  /** Data that is all zero is written as zeros. */
+  DETECT_ZEROES = 4,
+  /** Zeros may give clusters back. */
+  UNMAP = 8,
+  /** All flags a caller may give. */
+  KNOWN = 15,
+}

@@ -31,6 +31,7 @@ import { zeroRun as countZeroRun } from './util/memory';
 
 export * from './exports/amend';
 export * from './exports/change';
+export * from './exports/copy';
 
 const recordBlock: usize = heap.alloc(<usize>RECORD_BYTES);
 

@@ -7,6 +7,7 @@
 import type { BlockFile, Errno } from '../files/contract';
 import type { ImageAmend } from './amend';
 import type { NodeChanges } from './changes';
+import type { CopyRange } from './copy';
 import type { Codecs } from './codecs';
 import type { EngineBitmaps } from './bitmaps';
 import type { Filters } from './filters';
@@ -282,6 +283,8 @@ export interface Engine {
   /** Changes of open nodes. */
   readonly changes: NodeChanges;
   readonly amend: ImageAmend;
+  /** Copies a range from node to node. */
+  readonly copy: CopyRange;
   /** Dirty bitmaps of nodes. */
   readonly bitmaps: EngineBitmaps;
   readonly filters: Filters;

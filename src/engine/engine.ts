@@ -14,6 +14,7 @@ import { Errno, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { makeImageAmend, type ImageAmend } from './amend';
 import { makeNodeChanges, type NodeChanges } from './changes';
+import { makeCopy, type CopyRange } from './copy';
 import { engineBitmaps, type EngineBitmaps } from './bitmaps';
 import { BlockError, Prealloc } from './contract';
 import type {
@@ -81,6 +82,7 @@ class WasmEngine implements Engine {
   readonly #record: number;
   readonly changes: NodeChanges;
   readonly amend: ImageAmend;
+  readonly copy: CopyRange;
   /** Why the instance is dead; null: it is not. */
   #trap: string | null = null;
 
@@ -120,6 +122,7 @@ class WasmEngine implements Engine {
       call: (run) => this.#call(run),
       text: (text) => this.#text(text),
     });
+    this.copy = makeCopy(this.#wasm, (run) => this.#call(run));
   }
 
   /** Runs a call; a negative answer becomes a BlockError, a trap ends the instance. */

@@ -59,6 +59,10 @@ export interface EngineExports extends FilterExports {
     dataNameLength: number,
     dataRaw: number,
   ): number;
+  copy(source: number, base: number, target: number, offset: number, bytes: number, flags: number): number;
+  copyDone(): number;
+  copyWritten(): number;
+  copyTargetFailed(): number;
   setBacking(node: number, backing: number): number;
   replaceChild(node: number, old: number, now: number): number;
   fileOf(node: number): number;

@@ -76,6 +76,12 @@ function strongOptions(node: BlockNode): QmpObject {
 
 /** Works the names of a node out anew; those of its children are up to date. */
 export function refreshFilename(node: BlockNode): void {
+  const below = node.implicit || node.driver === 'commit_top' ? node.filtered : null;
+  if (below) {
+    const { exactFilename, fullOpenOptions, filename } = below;
+    Object.assign(node, { exactFilename, fullOpenOptions, filename });
+    return;
+  }
   const strong = strongOptions(node);
   const overridden = backingOverridden(node);
   const { primary } = node;

@@ -98,7 +98,11 @@ export class BlockNode implements NodeView, LinkParent {
   ready = false;
   /** A write that ends above this many bytes is reported once; 0: none is. */
   writeThreshold = 0;
+  /** A filter that a job made without being given a name for it. */
+  implicit = false;
   private opened: NodeHandle | null = null;
+  /** The handle is that of a node below. */
+  private lent = false;
 
   constructor(
     readonly engine: Engine,
@@ -125,11 +129,22 @@ export class BlockNode implements NodeView, LinkParent {
     this.opened = handle;
   }
 
+  /** Requests are to go to a node below, which stays open for longer than this one. */
+  lend(handle: NodeHandle): void {
+    this.opened = handle;
+    this.lent = true;
+  }
+
+  /** Whether it is only in the graph: in the data plane it is the node below. */
+  get isLent(): boolean {
+    return this.lent;
+  }
+
   /** Flushes and closes in the engine. The node is closed even if this throws. */
   closeHandle(): void {
     const handle = this.opened;
     this.opened = null;
-    if (handle !== null) this.engine.close(handle);
+    if (handle !== null && !this.lent) this.engine.close(handle);
   }
 
   get readOnly(): boolean {

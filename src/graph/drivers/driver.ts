@@ -83,6 +83,13 @@ export interface Driver {
   parseFilename?(filename: string, options: Options): void;
   /** Opens in the engine, after children are attached. */
   open(context: OpenContext): Promise<NodeHandle>;
+  /** What it takes and shares on a child if that is not what the child's role says. */
+  childPermissions?(
+    node: BlockNode,
+    link: Pick<Link, 'name' | 'role' | 'node'>,
+    usual: Permissions,
+    cumulative: Permissions,
+  ): Permissions;
   /** Options of this driver that can be left out when a node is reopened, though they were given before. */
   readonly mutableOptions?: readonly string[];
   /**

@@ -1,0 +1,46 @@
+/** Uses of nodes by block jobs: what they need of nodes, what they allow, and that nobody else may work on the nodes. */
+import { GraphError } from './errors';
+import type { BlockNode, Link, LinkParent } from './node';
+import type { Opener } from './open';
+import { attach, detach } from './permissions';
+
+/** The links of one job. */
+export class JobLinks implements LinkParent {
+  /** The newest first. */
+  readonly links: Link[] = [];
+
+  constructor(
+    private readonly opener: Opener,
+    readonly type: 'commit' | 'stream' | 'mirror' | 'backup',
+    readonly id: string,
+  ) {}
+
+  describe(): string {
+    return `${this.type} job '${this.id}'`;
+  }
+
+  /** Uses one more node; throws for permissions that conflict. */
+  async add(node: BlockNode, name: string, { perm, shared }: { perm: number; shared: number }): Promise<void> {
+    const link: Link = { name, role: 0, parent: this, node, perm, shared, stays: true };
+    await attach(link, null);
+    this.links.unshift(link);
+  }
+
+  /** Gives all nodes back. */
+  async release(): Promise<void> {
+    for (const link of this.links.splice(0)) {
+      await detach(link, null);
+      await this.opener.unref(link.node);
+    }
+  }
+}
+
+/** Throws if a job works on the node. */
+export function checkNoJob(node: BlockNode): void {
+  for (const { parent } of node.parents) {
+    if (parent instanceof JobLinks) {
+      const reason = `block device is in use by block job: ${parent.type}`;
+      throw new GraphError(`Node '${node.name}' is busy: ${reason}`);
+    }
+  }
+}
