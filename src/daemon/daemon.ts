@@ -118,7 +118,8 @@ export class Daemon {
 
   private engineEvent(event: EngineEvent): void {
     // The engine may serve other graphs too: their nodes are not this daemon's.
-    const node = this.graph.nodes().find((candidate) => candidate.handle === event.node);
+    // Filters of jobs have the handle of the node below them, which is the older one.
+    const node = this.graph.nodes().findLast((candidate) => candidate.handle === event.node);
     if (!node) return;
     if (event.kind === 'write-threshold') {
       this.emit('BLOCK_WRITE_THRESHOLD', {

@@ -17,6 +17,7 @@ import type {
   QDict,
 } from './api';
 import { checkNotBacking } from './busy';
+import { CommitGraph, type CommitRequest } from './commit';
 import { corruptionNotice } from './corruption';
 import { Creator } from './create';
 import { checkCreatable } from './drivers/table';
@@ -26,10 +27,14 @@ import type { BlockNode, Link } from './node';
 import { Opener } from './open';
 import { Options } from './options';
 import { placeNewOverlay, placeOverlay, type NewOverlay, type PlacedOverlay } from './overlay';
+import { removeFilter } from './jobfilter';
+import type { JobHost } from './jobhost';
+import { checkNoJob, JobLinks } from './joblinks';
 import { permissionList } from './permissions';
 import { Reopening } from './reopen';
 import { changeBackingName, changeChildren } from './restructure';
 import { createInternal, deleteInternal } from './snapshots';
+import { StreamGraph, type StreamRequest } from './stream';
 import { NodeUser, type UserHost } from './user';
 
 const CACHE: Readonly<Record<CacheMode, { direct: boolean; noFlush: boolean; writeThrough: boolean }>> = {
@@ -42,11 +47,13 @@ const CACHE: Readonly<Record<CacheMode, { direct: boolean; noFlush: boolean; wri
 };
 
 /** The graph of one emulated process (the daemon, a call of a tool). */
-export class BlockGraph implements BlockGraphApi, UserHost {
+export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
   readonly opener: Opener;
   private readonly creator: Creator;
   /** Users, oldest first. */
   private readonly users: NodeUser[] = [];
+  /** What jobs hold, the newest first. */
+  private readonly jobLinks: JobLinks[] = [];
   /** The end of the last change that was asked for. */
   private last: Promise<unknown> = Promise.resolve();
 
@@ -93,6 +100,7 @@ export class BlockGraph implements BlockGraphApi, UserHost {
       if (node.parents.some((link) => link.parent instanceof NodeUser)) {
         throw new GraphError(`Node ${nodeName} is in use`);
       }
+      checkNoJob(node);
       checkNotBacking(node);
       if (!node.monitorOwned) throw new GraphError(`Node ${nodeName} is not owned by the monitor`);
       if (node.references > 1) throw new GraphError(`Block device ${nodeName} is in use`);
@@ -117,6 +125,7 @@ export class BlockGraph implements BlockGraphApi, UserHost {
     return this.exclusive(async () => {
       const node = this.opener.table.lookup(target.device, target.nodeName);
       if (target.size < 0) throw new GraphError("Parameter 'size' expects a >0 size");
+      checkNoJob(node);
       checkNotBacking(node);
       const options = { name: '', perm: Permission.RESIZE, shared: Permission.ALL, writeThrough: false };
       const user = await NodeUser.attach(this, node, options);
@@ -200,6 +209,10 @@ export class BlockGraph implements BlockGraphApi, UserHost {
       graph.nodes.unshift({ id: idOf(user), type: 'block-backend', name: user.name });
       addEdge(user, user.root);
     }
+    for (const job of this.jobLinks) {
+      graph.nodes.unshift({ id: idOf(job), type: 'block-job', name: job.id });
+      for (const link of job.links) addEdge(job, link);
+    }
     for (const node of this.opener.table.all()) {
       graph.nodes.unshift({ id: idOf(node), type: 'block-driver', name: node.name });
       for (const link of node.links) addEdge(node, link);
@@ -269,6 +282,32 @@ export class BlockGraph implements BlockGraphApi, UserHost {
     } finally {
       await this.opener.unref(node);
     }
+  }
+
+  async attachBackend(node: BlockNode, perm: number, shared: number): Promise<NodeUser> {
+    const user = await NodeUser.attach(this, node, { name: '', perm, shared, writeThrough: false });
+    this.users.push(user);
+    return user;
+  }
+
+  addJob(type: JobLinks['type'], id: string): JobLinks {
+    const job = new JobLinks(this.opener, type, id);
+    this.jobLinks.unshift(job);
+    return job;
+  }
+
+  async removeJob(job: JobLinks, filter: BlockNode | null): Promise<void> {
+    await job.release();
+    this.jobLinks.splice(this.jobLinks.indexOf(job), 1);
+    if (filter) await removeFilter(this.opener, filter);
+  }
+
+  beginStream(request: StreamRequest): Promise<StreamGraph> {
+    return this.exclusive(() => StreamGraph.begin(this, request));
+  }
+
+  findCommit(request: CommitRequest): Promise<CommitGraph> {
+    return this.exclusive(() => Promise.resolve(CommitGraph.find(this, request)));
   }
 
   createSupport(format: string, filename?: string): CreateSupport {

@@ -2,6 +2,7 @@
 import { BlockError } from '../engine/contract';
 import { Errno } from '../files/contract';
 import type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo } from './api';
+import { belowInChain } from './chain';
 import { fullBackingName } from './filename';
 import { Role, type BlockNode } from './node';
 import { listSnapshots, snapshotsOf } from './snapshots';
@@ -45,12 +46,10 @@ export function nodeInfo(node: BlockNode): BlockNodeInfo {
   return info;
 }
 
-/** The backing node, seen through filters above it. */
-function backingBehindFilters(node: BlockNode): BlockNode | null {
-  let at: BlockNode | null = node;
-  while (at?.isFilter) at = at.filtered;
-  let below = at?.backing ?? null;
-  while (below?.isFilter) below = below.filtered;
+/** The next node of the chain. Filters that jobs made for themselves are not shown. */
+function nextShown(node: BlockNode): BlockNode | null {
+  let below = belowInChain(node);
+  while (below?.implicit) below = below.filtered;
   return below;
 }
 
@@ -58,12 +57,12 @@ function backingBehindFilters(node: BlockNode): BlockNode | null {
 function imageInfo(node: BlockNode, flat: boolean): ImageInfo {
   const top: ImageInfo = nodeInfo(node);
   let info = top;
-  let at = backingBehindFilters(node);
+  let at = nextShown(node);
   while (!flat && at) {
     const next: ImageInfo = nodeInfo(at);
     info['backing-image'] = next;
     info = next;
-    at = backingBehindFilters(at);
+    at = nextShown(at);
   }
   return top;
 }
@@ -78,7 +77,7 @@ export function graphInfo(node: BlockNode): BlockGraphInfo {
 export function deviceInfo(node: BlockNode, flat: boolean): BlockDeviceInfo {
   // The chain is not walked for a flat list, not even to count it.
   let depth = 0;
-  for (let at = flat ? null : backingBehindFilters(node); at; at = backingBehindFilters(at)) depth++;
+  for (let at = flat ? null : nextShown(node); at; at = nextShown(at)) depth++;
   const { backing, common } = node;
   return {
     file: node.filename,

@@ -20,7 +20,11 @@ export class JobLinks implements LinkParent {
   }
 
   /** Uses one more node; throws for permissions that conflict. */
-  async add(node: BlockNode, name: string, { perm, shared }: { perm: number; shared: number }): Promise<void> {
+  async add(
+    node: BlockNode,
+    name: string,
+    { perm, shared }: { perm: number; shared: number },
+  ): Promise<void> {
     const link: Link = { name, role: 0, parent: this, node, perm, shared, stays: true };
     await attach(link, null);
     this.links.unshift(link);

@@ -5,6 +5,7 @@ import { checkNotBacking } from './busy';
 import { GraphChange } from './change';
 import type { Creator } from './create';
 import { GraphError } from './errors';
+import { checkNoJob } from './joblinks';
 import { Role, type BlockNode, type Link } from './node';
 import type { Opener } from './open';
 import { Options } from './options';
@@ -76,6 +77,7 @@ export async function placeNewOverlay(
 
 /** What is asked of a node that is to get an overlay; what was written is in its image afterwards. */
 function prepareBelow(node: BlockNode): void {
+  checkNoJob(node);
   checkNotBacking(node);
   if (node.readOnly) return;
   try {

@@ -1,7 +1,80 @@
 /** The commands of the chapter on block devices that all block jobs take. */
-import type { Handlers } from './registry';
+import { commitJob } from '../jobs/commit';
+import { streamJob } from '../jobs/stream';
+import type { CommandContext, Handlers } from './registry';
+
+/** How a block job ends, from the arguments of the command that starts it. */
+function jobOptions(args: { speed?: number; 'auto-finalize'?: boolean; 'auto-dismiss'?: boolean }) {
+  return {
+    speed: args.speed ?? 0,
+    autoFinalize: args['auto-finalize'] ?? true,
+    autoDismiss: args['auto-dismiss'] ?? true,
+  };
+}
+
+/** Changes of the graph, for jobs. */
+const exclusive =
+  ({ graph }: CommandContext) =>
+  <T>(change: () => Promise<T>): Promise<T> =>
+    graph.exclusive(change);
 
 export const blockJobs: Handlers = {
+  'block-stream': async (args, context) => {
+    const { graph, jobs, environment } = context;
+    const stream = await graph.beginStream({
+      device: args.device,
+      base: args.base,
+      baseNode: args['base-node'],
+      bottom: args.bottom,
+      backingFile: args['backing-file'],
+      maskProtocol: args['backing-mask-protocol'] ?? false,
+      filterName: args['filter-node-name'],
+    });
+    const run = exclusive(context);
+    try {
+      const driver = streamJob(environment.engine, run, stream, args['on-error'] ?? 'report');
+      const job = jobs.createBlockJob(args['job-id'], driver, jobOptions(args));
+      try {
+        await run(() => stream.hold(job.id));
+      } catch (error) {
+        job.discard();
+        throw error;
+      }
+      job.start();
+      await job.begun;
+    } catch (error) {
+      await run(() => stream.end());
+      throw error;
+    }
+    return {};
+  },
+
+  'block-commit': async (args, context) => {
+    const { graph, jobs, environment } = context;
+    const commit = await graph.findCommit({
+      device: args.device,
+      top: args.top,
+      topNode: args['top-node'],
+      base: args.base,
+      baseNode: args['base-node'],
+      backingFile: args['backing-file'],
+      maskProtocol: args['backing-mask-protocol'] ?? false,
+      filterName: args['filter-node-name'],
+    });
+    const run = exclusive(context);
+    const driver = commitJob(environment.engine, run, commit, args['on-error'] ?? 'report');
+    const job = jobs.createBlockJob(args['job-id'], driver, jobOptions(args));
+    try {
+      await run(() => commit.hold(job.id));
+    } catch (error) {
+      job.discard();
+      throw error;
+    }
+    job.start();
+    await job.begun;
+    return {};
+  },
+
   'query-block-jobs': (_args, { jobs }) => jobs.blockJobs().map((job) => job.blockInfo()),
 
   'block-job-set-speed': async ({ device, speed }, { jobs }) => {

@@ -103,13 +103,11 @@ export class BlockJob extends Job implements BlockJobControl {
 
   override async pausePoint(): Promise<void> {
     const { surroundings, limit } = this;
-    if (this.paused || this.cancelled || surroundings.now() - this.turnStart >= PIECE)
+    let slept = false;
+    for (let wait; (wait = limit.delay(surroundings.now())) > 0; slept = true) await this.sleep(wait);
+    // Whoever was woken by a user's command works on when the command has been answered.
+    if (slept || this.paused || this.cancelled || surroundings.now() - this.turnStart >= PIECE)
       await this.rest(surroundings.turn());
-    for (;;) {
-      const wait = limit.delay(surroundings.now());
-      if (wait === 0) break;
-      await this.sleep(wait);
-    }
   }
 
   account(bytes: number): void {
