@@ -46,23 +46,16 @@ export function nodeInfo(node: BlockNode): BlockNodeInfo {
   return info;
 }
 
-/** The next node of the chain. Filters that jobs made for themselves are not shown. */
-function nextShown(node: BlockNode): BlockNode | null {
-  let below = belowInChain(node);
-  while (below?.implicit) below = below.filtered;
-  return below;
-}
-
 /** Facts of a node and, unless `flat`, of its backing chain. */
 function imageInfo(node: BlockNode, flat: boolean): ImageInfo {
   const top: ImageInfo = nodeInfo(node);
   let info = top;
-  let at = nextShown(node);
+  let at = belowInChain(node);
   while (!flat && at) {
     const next: ImageInfo = nodeInfo(at);
     info['backing-image'] = next;
     info = next;
-    at = nextShown(at);
+    at = belowInChain(at);
   }
   return top;
 }
@@ -77,7 +70,7 @@ export function graphInfo(node: BlockNode): BlockGraphInfo {
 export function deviceInfo(node: BlockNode, flat: boolean): BlockDeviceInfo {
   // The chain is not walked for a flat list, not even to count it.
   let depth = 0;
-  for (let at = flat ? null : nextShown(node); at; at = nextShown(at)) depth++;
+  for (let at = flat ? null : belowInChain(node); at; at = belowInChain(at)) depth++;
   const { backing, common } = node;
   return {
     file: node.filename,

@@ -2,7 +2,7 @@
 import { Permission } from '../files/locks';
 import { changeBackingFile } from './backingname';
 import { backingOf, belowInChain, chain, findBacking, freezeChain, inChain, overlayOf } from './chain';
-import { checkNoJob, JobLinks } from './joblinks';
+import { checkNoJob, type JobLinks } from './joblinks';
 import { GraphChange, refreshNames } from './change';
 import { explain, GraphError } from './errors';
 import type { JobHost } from './jobhost';

@@ -1,5 +1,5 @@
 /** The job of block-stream: data of the chain is copied into the image at its top. */
-import { BlockError, type Engine } from '../../engine/contract';
+import type { BlockError, Engine } from '../../engine/contract';
 import type { StreamGraph } from '../../graph/stream';
 import type { BlockdevOnError } from '../../qapi/index';
 import type { BlockJobControl, BlockJobDriver } from './blockjob';

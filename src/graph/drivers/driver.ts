@@ -97,13 +97,6 @@ export interface Driver {
    * done. Absent: nodes of this driver cannot be reopened.
    */
   reopen?(context: ReopenContext): void;
-  /** What it takes and shares on a child if that is not what the child's role says. */
-  childPermissions?(
-    node: BlockNode,
-    link: Pick<Link, 'name' | 'role' | 'node'>,
-    usual: Permissions,
-    cumulative: Permissions,
-  ): Permissions;
   /** The plain name of a node, if a plain name can say all; null: only `json:` can. Protocol drivers. */
   plainName?(node: BlockNode): string | null;
   details(node: BlockNode): NodeDetails | null;
