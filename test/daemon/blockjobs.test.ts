@@ -110,7 +110,7 @@ describe('a block job', () => {
     expect(bench.statuses()).toBe('standby');
     await job.complete();
     expect(bench.statuses()).toBe('');
-    await job.resume();
+    await Promise.all([job.resume(), bench.settle(3)]);
     expect(bench.statuses()).toBe('ready waiting pending BLOCK_JOB_COMPLETED concluded null');
     expect(worker.pivoted).toBe(true);
   });

@@ -228,9 +228,12 @@ export class Job implements JobControl {
     this.markBegun();
     this.settle();
     await Promise.race([over, this.nextKick()]);
+    const paused = this.pausedFrom !== null;
     while (this.pausedFrom !== null) await this.nextKick();
     this.resting = false;
     if (this.cancelled) throw new JobCancelled();
+    // The command that ended the pause is answered before the work goes on.
+    if (paused) await this.rest(this.surroundings.turn());
   }
 
   private nextKick(): Promise<void> {
