@@ -48,6 +48,16 @@ export interface Filters {
   removeBreakpoint(node: NodeHandle, tag: number): void;
   /** The tag at which the last request was stopped; null: at none. Asked once, for the next request runs. */
   takeStopped(node: NodeHandle): number | null;
+  /**
+   * @param cluster bytes of a cluster of the top layer; 0: it has none
+   * @param bottom the lowest node whose data is copied up; null: of all nodes it is
+   */
+  openCopyOnRead(
+    file: NodeHandle,
+    options: { readOnly: boolean; cluster: number; bottom: NodeHandle | null },
+  ): NodeHandle;
+  /** @param cluster bytes of a cluster of the image; 0: it has none */
+  openCompress(file: NodeHandle, options: { readOnly: boolean; cluster: number }): NodeHandle;
 }
 
 /** What the data plane exports for filters (wasm/exports/filters.ts). */
@@ -76,6 +86,8 @@ export interface FilterExports {
   debugBreak(node: number, event: number, tag: number): number;
   debugUnbreak(node: number, tag: number): number;
   debugStopped(node: number): number;
+  openCopyOnRead(file: number, readOnly: number, cluster: number, bottom: number): number;
+  openCompress(file: number, readOnly: number, cluster: number): number;
 }
 
 /**
@@ -114,5 +126,11 @@ export function makeFilters(wasm: FilterExports, call: (run: () => number) => nu
       const tag = call(() => Math.max(wasm.debugStopped(node), -1) + 1);
       return tag === 0 ? null : tag - 1;
     },
+    openCopyOnRead: (file, { readOnly, cluster, bottom }) =>
+      call(() =>
+        wasm.openCopyOnRead(file, Number(readOnly), Math.max(cluster, 1), bottom ?? -1),
+      ) as NodeHandle,
+    openCompress: (file, { readOnly, cluster }) =>
+      call(() => wasm.openCompress(file, Number(readOnly), Math.max(cluster, 1))) as NodeHandle,
   };
 }

@@ -205,6 +205,7 @@ export class Opener {
       files: this.environment.files,
       locks: this.environment.locks,
       node,
+      find: (name) => this.table.find(name),
       options: state.options,
       filename,
       openChild: openChild as OpenContext['openChild'],

@@ -102,6 +102,16 @@ export interface PreparedPermissions {
   abort(): Promise<void>;
 }
 
+/** Throws if the last request of a node would go beyond its end. */
+function checkAlignment(node: BlockNode): void {
+  const alignment = node.type.requestAlignment?.(node) ?? 1;
+  if (alignment > 1 && node.length() % alignment !== 0) {
+    throw new GraphError(
+      "Cannot get 'write' permission without 'resize': Image size is not a multiple of request alignment",
+    );
+  }
+}
+
 /**
  * Works out the permissions below some nodes anew, after links were added, removed or changed, and takes the image locks
  * that are needed, while none is given up. On a failure all permissions and locks are as they were; the caller takes its
@@ -132,6 +142,7 @@ export async function preparePermissions(
             : 'Block node is read-only',
         );
       }
+      if ((cumulative.perm & (WRITE | RESIZE)) === WRITE && node.ready) checkAlignment(node);
       if (node.follower) {
         await node.follower.prepare(cumulative.perm, cumulative.shared);
         prepared.push(node.follower);

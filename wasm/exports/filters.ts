@@ -3,6 +3,8 @@ import { Err } from '../abi';
 import { BlockNode } from '../block/node';
 import { addNode, nodeAt } from '../block/table';
 import { BlkdebugNode } from '../filter/blkdebug';
+import { CompressNode } from '../filter/compress';
+import { CopyOnReadNode } from '../filter/copyonread';
 import { clearError } from '../util/errors';
 
 /** Finds a node and forgets the last failure's text. */
@@ -83,4 +85,18 @@ export function debugUnbreak(handle: i32, tag: i32): i32 {
 export function debugStopped(handle: i32): i32 {
   const node = blkdebugAt(handle);
   return node ? node.takeStop() : -1;
+}
+
+/** `cluster`: bytes of a cluster of the image, 1: it has none; `bottom` < 0: all layers are copied from. */
+export function openCopyOnRead(file: i32, readOnly: i32, cluster: f64, bottom: i32): i32 {
+  const child = enter(file);
+  const lowest: BlockNode | null = nodeAt(bottom);
+  if (!child || (bottom >= 0 && !lowest)) return -Err.EINVAL;
+  return addNode(new CopyOnReadNode(child, readOnly !== 0, <i64>cluster, lowest));
+}
+
+/** `cluster`: bytes of a cluster of the image. */
+export function openCompress(file: i32, readOnly: i32, cluster: f64): i32 {
+  const child = enter(file);
+  return child ? addNode(new CompressNode(child, readOnly !== 0, <i64>cluster)) : -Err.EINVAL;
 }

@@ -321,6 +321,7 @@ export const blkdebug: Driver = {
     const { take, unshare } = extraPermissions.get(node) ?? { take: 0, unshare: 0 };
     return { perm: perm | take, shared: shared & ~unshare };
   },
+  requestAlignment: (node) => node.given.clone().takeSize('align') ?? 1,
   plainName(node) {
     for (const [key] of node.given.entries()) {
       const [first = ''] = key.split('.');

@@ -23,6 +23,8 @@ export interface OpenContext {
   node: BlockNode;
   /** The driver takes the options it knows from here. */
   options: Options;
+  /** A node of the graph by its name. */
+  find(name: string): BlockNode | null;
   /** The plain file name, empty if there is none. */
   filename: string;
   /**
@@ -37,7 +39,7 @@ export interface OpenContext {
 }
 
 /** What a driver works with while a node is reopened: the node has its new common options already. */
-export type ReopenContext = Omit<OpenContext, 'openChild' | 'openStored'> & {
+export type ReopenContext = Omit<OpenContext, 'openChild' | 'openStored' | 'find'> & {
   /** What the node was opened with before. */
   before: { given: Options; common: CommonOptions };
   /** Something to be done when permissions have been taken, after all below the node is reopened. */
@@ -77,6 +79,8 @@ export interface Driver {
   readonly strongOptions: readonly string[];
   /** The engine has its internal snapshots. */
   readonly internalSnapshots?: boolean;
+  /** It writes clusters compressed, or passes such writes on. */
+  readonly compresses?: boolean;
   /** Its size can be changed. */
   readonly resizable: boolean;
   /** Turns a file name with prefix into options. */
@@ -97,6 +101,8 @@ export interface Driver {
    * done. Absent: nodes of this driver cannot be reopened.
    */
   reopen?(context: ReopenContext): void;
+  /** Bytes: requests on the node are widened to whole multiples of this. Absent: 1. */
+  requestAlignment?(node: BlockNode): number;
   /** The plain name of a node, if a plain name can say all; null: only `json:` can. Protocol drivers. */
   plainName?(node: BlockNode): string | null;
   details(node: BlockNode): NodeDetails | null;

@@ -121,7 +121,7 @@ function takeOverlapCheck(options: Options): number {
 
 /** @param storage the node that holds the data: `file`, or that of a data file */
 function takeOpenOptions(
-  context: Omit<OpenContext, 'openChild' | 'openStored'>,
+  context: Omit<OpenContext, 'openChild' | 'openStored' | 'find'>,
   file: BlockNode,
   storage: BlockNode,
 ): Qcow2OpenOptions {
@@ -285,6 +285,7 @@ export const qcow2: Driver = {
   strongOptions: ['encrypt.key-secret'],
   resizable: true,
   internalSnapshots: true,
+  compresses: true,
   async open(context: OpenContext): Promise<NodeHandle> {
     const { engine, node, options } = context;
     const file = await context.openChild('file', Role.METADATA | Role.DATA | Role.PRIMARY, true);

@@ -3,6 +3,8 @@ import { GraphError } from '../errors';
 import { protocolOf } from '../filename';
 import type { BlockdevDriver } from '../../qapi/types.generated';
 import { blkdebug } from './blkdebug';
+import { compress } from './compress';
+import { copyOnRead } from './copyonread';
 import type { Driver } from './driver';
 import { notYet } from './driver';
 import { file } from './file';
@@ -11,7 +13,7 @@ import { qcow2 } from './qcow2';
 import { raw } from './raw';
 
 const DRIVERS: ReadonlyMap<string, Driver> = new Map(
-  [file, nullCo, nullAio, qcow2, raw, blkdebug].map((driver) => [driver.name, driver]),
+  [file, nullCo, nullAio, qcow2, raw, blkdebug, compress, copyOnRead].map((driver) => [driver.name, driver]),
 );
 
 /** Prefixes of file names that QEMU gives to other protocols, and their drivers. */
@@ -35,16 +37,20 @@ const OTHER_CREATORS = ['luks', 'parallels', 'qcow', 'qed', 'vdi', 'vhdx', 'vmdk
 
 /** Drivers of the schema that are not here yet. */
 const LATER: Readonly<
-  Record<Exclude<BlockdevDriver, 'file' | 'null-co' | 'null-aio' | 'qcow2' | 'raw' | 'blkdebug'>, true>
+  Record<
+    Exclude<
+      BlockdevDriver,
+      'file' | 'null-co' | 'null-aio' | 'qcow2' | 'raw' | 'blkdebug' | 'compress' | 'copy-on-read'
+    >,
+    true
+  >
 > = {
   blklogwrites: true,
   blkreplay: true,
   blkverify: true,
   bochs: true,
   cloop: true,
-  compress: true,
   'copy-before-write': true,
-  'copy-on-read': true,
   dmg: true,
   'snapshot-access': true,
   ftp: true,

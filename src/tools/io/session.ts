@@ -1,4 +1,5 @@
 /** One run of qemu-io: the open image and what the commands do with the console. */
+import { Permission } from '../../files/locks';
 import { BlockGraph, type BlockUser, type OpenImageRequest } from '../../graph';
 import type { ToolContext } from '../context';
 import { toFailure } from '../failure';
@@ -73,7 +74,12 @@ export class IoSession {
       warn: (text) => this.warn(text),
       notice: (text) => this.complain(text),
     });
-    return { user: await graph.openImage(request), graph, request };
+    // Commands that change the size take the permission for that themselves.
+    const perm = request.readOnly
+      ? Permission.CONSISTENT_READ
+      : Permission.CONSISTENT_READ | Permission.WRITE;
+    const permissions = { perm, shared: Permission.ALL };
+    return { user: await graph.openImage({ permissions, ...request }), graph, request };
   }
 
   /** Closes the image, if one is open. */

@@ -188,10 +188,12 @@ export const info: IoCommand = {
     const cluster = told['cluster-size'] ?? 0;
     call.print(`cluster size: ${ioSize(cluster)}`);
     // The state of a virtual machine starts behind the part that whole tables of the first level map.
-    const specific = told['format-specific'];
+    let image = node;
+    while (image.isFilter && image.filtered) image = image.filtered;
+    const specific = image.info()['format-specific'];
     const extended = specific?.type === 'qcow2' && specific.data['extended-l2'] === true;
     const perTable = cluster * (cluster / (extended ? 16 : 8));
-    const isQcow2 = told.format === 'qcow2';
+    const isQcow2 = image.driver === 'qcow2';
     const state = isQcow2 ? Math.ceil(told['virtual-size'] / perTable) * perTable : 0;
     call.print(`vm state offset: ${ioSize(state)}`);
     call.session.context.stdout(describeSpecific(told));
