@@ -142,7 +142,7 @@ export async function preparePermissions(
             : 'Block node is read-only',
         );
       }
-      if ((cumulative.perm & (WRITE | RESIZE)) === WRITE && node.ready) checkAlignment(node);
+      if (cumulative.perm & WRITE && !(cumulative.perm & RESIZE) && node.ready) checkAlignment(node);
       if (node.follower) {
         await node.follower.prepare(cumulative.perm, cumulative.shared);
         prepared.push(node.follower);
