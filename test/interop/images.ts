@@ -148,7 +148,14 @@ export const recipes: readonly ImageRecipe[] = [
   ),
   ...['falloc', 'full'].map((mode) => converted(`preallocation ${mode}`, `preallocation=${mode}`)),
   ...[16384, 65536, 2097152].flatMap((size) => [
-    converted(`extended L2 entries, clusters of ${bytesText(size)}`, `extended_l2=on,cluster_size=${size}`),
+    {
+      ...converted(
+        `extended L2 entries, clusters of ${bytesText(size)}`,
+        `extended_l2=on,cluster_size=${size}`,
+      ),
+      // Only large clusters are so sparse that the file's holes are asked for.
+      ...(size === 2097152 && { holes: true as const }),
+    },
     converted(
       `extended L2 entries, compressed, clusters of ${bytesText(size)}`,
       `extended_l2=on,cluster_size=${size}`,
