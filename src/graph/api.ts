@@ -5,6 +5,7 @@
  * a {@link BlockGraph}; requests on an open node are synchronous. Failures of operations are {@link GraphError}s,
  * failures of requests are the engine's `BlockError`s.
  */
+import type { AmendChanges } from '../engine/amend';
 import type {
   BlockStatus,
   CheckFinding,
@@ -197,6 +198,11 @@ export interface BlockUser {
    * node must be writable. Failures are `BlockError`s with strerror's texts, ENOSPC: the header has no room.
    */
   changeBackingFile(file: string | null, format: string | null): void;
+  /**
+   * Begins an amendment of the image; ENOTSUP if the format has none. Nothing else may be asked of the node before its
+   * end.
+   */
+  amend(changes: AmendChanges): ImageAmendment;
   stats(): NodeStats;
   /** The node with this handle (`file` of a block status); null if it is not in this graph. */
   nodeOf(handle: NodeHandle): NodeView | null;
@@ -206,6 +212,16 @@ export interface BlockUser {
   snapshots(): ImageSnapshots | null;
   /** Flushes, and closes what nobody else holds. The first failure of a flush is thrown when all is closed. */
   close(): Promise<void>;
+}
+
+/** An amendment under way. */
+export interface ImageAmendment {
+  /** Works on for a few milliseconds; false: it is complete. It throws what is wrong with the changes. */
+  step(): boolean;
+  /** 0 to 1. */
+  progress(): number;
+  /** Ends it at any time; what was changed so far stays. */
+  end(): void;
 }
 
 /** A check under way. */

@@ -10,9 +10,18 @@ import {
   type NodeStats,
   type Prealloc,
 } from '../engine/contract';
+import type { AmendChanges } from '../engine/amend';
 import { Errno, strerror } from '../files/contract';
 import { Permission } from '../files/locks';
-import type { BlockGraphInfo, BlockNodeInfo, BlockUser, ImageCheck, ImageSnapshots, NodeView } from './api';
+import type {
+  BlockGraphInfo,
+  BlockNodeInfo,
+  BlockUser,
+  ImageAmendment,
+  ImageCheck,
+  ImageSnapshots,
+  NodeView,
+} from './api';
 import { changeBackingFile } from './backingname';
 import { toGraphError } from './errors';
 import { graphInfo, nodeInfo } from './info';
@@ -225,6 +234,18 @@ export class NodeUser implements BlockUser, LinkParent {
 
   changeBackingFile(file: string | null, format: string | null): void {
     changeBackingFile(this.root.node, file, format, true);
+  }
+
+  amend(changes: AmendChanges): ImageAmendment {
+    this.need(Permission.WRITE);
+    const { amend } = this.node.engine;
+    const handle = this.handle;
+    amend.start(handle, changes);
+    return {
+      step: () => amend.step(handle),
+      progress: () => amend.progress(handle),
+      end: () => amend.end(handle),
+    };
   }
 
   stats(): NodeStats {

@@ -3,6 +3,7 @@ import type { Tool } from '../context';
 import { ToolExit, ToolFailure, toFailure } from '../failure';
 import { Getopt } from '../getopt';
 import { versionText } from '../version';
+import { amend } from './amend';
 import { check } from './check';
 import { convert } from './convert';
 import { create } from './create';
@@ -10,13 +11,14 @@ import { mainHelp } from './help';
 import { info } from './info';
 import { map } from './map';
 import { measure } from './measure';
+import { resize } from './resize';
 import { snapshot } from './snapshot';
 import { mistakeFailure, PROGRAM, usageFailure, VerbSession, type Verb } from './verb';
 
-const VERBS: readonly Verb[] = [check, convert, create, info, map, measure, snapshot];
+const VERBS: readonly Verb[] = [amend, check, convert, create, info, map, measure, resize, snapshot];
 
 /** Verbs of the real tool that this one does not have yet. */
-const LATER = ['amend', 'bench', 'bitmap', 'commit', 'compare', 'dd', 'rebase', 'resize'];
+const LATER = ['bench', 'bitmap', 'commit', 'compare', 'dd', 'rebase'];
 
 /** The exit code of a process that Ctrl-C ended. */
 const INTERRUPTED = 130;

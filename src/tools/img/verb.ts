@@ -53,7 +53,7 @@ export class VerbSession {
 
   constructor(
     readonly context: ToolContext,
-    private readonly words: readonly string[],
+    private words: readonly string[],
     private readonly verb: Verb,
   ) {}
 
@@ -78,6 +78,14 @@ export class VerbSession {
       yield { code: found.code, value: found.value };
     }
     this.operands = parser.operands;
+  }
+
+  /** Takes the last word away before options are looked for; undefined: there is none, or it asks for help. */
+  takeLast(): string | undefined {
+    const last = this.words.at(-1);
+    if (last === undefined || last === '-h' || last === '--help') return undefined;
+    this.words = this.words.slice(0, -1);
+    return last;
   }
 
   /** The one operand of verbs that take one image. */
