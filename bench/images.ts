@@ -17,6 +17,8 @@ export interface Images {
   raw: string;
   /** The same as qcow2. */
   qcow2: string;
+  /** The same with extended L2 entries. */
+  extended: string;
   /** A qcow2 image of {@link HUGE_BYTES} with some data all over it. */
   huge: string;
   remove(): void;
@@ -36,15 +38,15 @@ function writeNoise(path: string): void {
 /** Throws with the tool's message where qemu-img or qemu-io is missing or fails. */
 export function makeImages(): Images {
   const folder = mkdtempSync(join(tmpdir(), 'qsd-web-bench-'));
-  const [raw, qcow2, huge] = ['data.raw', 'data.qcow2', 'huge.qcow2'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const [raw, qcow2, extended, huge] = ['data.raw', 'data.qcow2', 'extended.qcow2', 'huge.qcow2'].map(
+    (name) => join(folder, name),
+  ) as [string, string, string, string];
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   try {
     writeNoise(raw);
     execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, qcow2]);
+    const options = ['-O', 'qcow2', '-o', 'extended_l2=on'];
+    execFileSync('qemu-img', ['convert', '-f', 'raw', ...options, raw, extended]);
     execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', huge, String(HUGE_BYTES)]);
     const step = HUGE_BYTES / HUGE_PIECES;
     const writes = Array.from({ length: HUGE_PIECES }, (_, i) => ['-c', `write -q -P ${i} ${i * step} 64k`]);
@@ -53,5 +55,5 @@ export function makeImages(): Images {
     remove();
     throw error;
   }
-  return { raw, qcow2, huge, remove };
+  return { raw, qcow2, extended, huge, remove };
 }

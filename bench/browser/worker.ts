@@ -50,15 +50,16 @@ async function openImage(engine: Engine, name: string, readOnly: boolean): Promi
   return [engine.openQcow2(protocol, { readOnly }), protocol];
 }
 
-/** Reads of `bytes`, `count` of the `offsets` a round: through qcow2, and of the raw content by the bare handle. */
+/** Reads of `bytes`, `count` of the `offsets` a round: through the qcow2 image of this name, and of the raw content by the bare handle. */
 async function compareReads(
+  image: string,
   rounds: number,
   bytes: number,
   offsets: number[],
   count: number,
 ): Promise<Comparison> {
   const engine = await newEngine();
-  const [node, protocol] = await openImage(engine, 'data.qcow2', true);
+  const [node, protocol] = await openImage(engine, image, true);
   const buffer = engine.alloc(bytes);
   const handle = await bareHandle('data.raw');
   const view = new Uint8Array(bytes);
@@ -83,14 +84,20 @@ async function compareReads(
   }
 }
 
-export async function randomReads(areaBytes: number): Promise<Comparison & { operations: number }> {
+export async function randomReads(
+  image: string,
+  areaBytes: number,
+): Promise<Comparison & { operations: number }> {
   const offsets = randomOffsets(RANDOM_OFFSETS, RANDOM_BYTES, areaBytes);
-  return { ...(await compareReads(301, RANDOM_BYTES, offsets, RANDOM_READS)), operations: RANDOM_READS };
+  return {
+    ...(await compareReads(image, 301, RANDOM_BYTES, offsets, RANDOM_READS)),
+    operations: RANDOM_READS,
+  };
 }
 
 export async function sequentialReads(areaBytes: number): Promise<Comparison & { bytes: number }> {
   const offsets = Array.from({ length: areaBytes / SEQUENTIAL_BYTES }, (_, i) => i * SEQUENTIAL_BYTES);
-  const result = await compareReads(201, SEQUENTIAL_BYTES, offsets, SEQUENTIAL_READS);
+  const result = await compareReads('data.qcow2', 201, SEQUENTIAL_BYTES, offsets, SEQUENTIAL_READS);
   return { ...result, bytes: SEQUENTIAL_READS * SEQUENTIAL_BYTES };
 }
 
