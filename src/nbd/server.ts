@@ -1,0 +1,161 @@
+/** The server: its exports and its connections. Where connections come from is not its business. */
+import type { Engine, IoBuffer } from '../engine/contract';
+import type { NbdExport, SessionHost } from './export';
+import { Disconnect, Handshake, type Agreement, type HandshakeHost } from './handshake';
+import { ByteReader, type ByteStream } from './stream';
+import { Transmission } from './transmission';
+
+/** Bytes of data that go to the engine, or come from it, at once. */
+const BUFFER_BYTES = 2 * 1024 * 1024;
+/** Clients that wait for others to go, at most. */
+const MAX_WAITING = 1024;
+
+/** How a server works. */
+export interface NbdServerOptions {
+  /** Connections at the same time; 0: any number. 1 also means that clients are told not to share. */
+  maxConnections: number;
+  /** Seconds in which a client has to choose an export; 0: any time. */
+  handshakeSeconds: number;
+}
+
+/** What a server works with. */
+export interface NbdServerHost {
+  readonly engine: Engine;
+  turn(): Promise<void>;
+  held(): Promise<void> | null;
+  /** Why a connection was given up. */
+  log?(text: string): void;
+}
+
+/** Where clients come from. */
+export interface Listener {
+  /** Takes no more of them. */
+  close(): void;
+}
+
+/** One client. */
+interface Connection {
+  readonly stream: ByteStream;
+  /** What it has chosen. */
+  target: NbdExport | null;
+  /** Resolves when nothing of it is under way. */
+  over: Promise<void>;
+}
+
+export class NbdServer implements HandshakeHost {
+  private readonly list: NbdExport[] = [];
+  private readonly connections = new Set<Connection>();
+  /** Clients above the limit: they are not greeted before others have gone. */
+  private readonly waiting: ByteStream[] = [];
+  private readonly host: SessionHost;
+  private readonly buffer: IoBuffer;
+  private listener: Listener | null = null;
+  private closed = false;
+  /** Called when a client that had chosen an export has gone. */
+  onGone: ((target: NbdExport) => void) | null = null;
+
+  constructor(
+    private readonly surroundings: NbdServerHost,
+    private readonly options: NbdServerOptions,
+  ) {
+    this.buffer = surroundings.engine.alloc(BUFFER_BYTES);
+    this.host = {
+      buffer: this.buffer,
+      turn: () => surroundings.turn(),
+      held: () => surroundings.held(),
+    };
+  }
+
+  get exports(): readonly NbdExport[] {
+    return this.list;
+  }
+
+  get multiConn(): boolean {
+    return this.options.maxConnections !== 1;
+  }
+
+  /** Takes the place that clients come from; it is closed with the server. */
+  listenOn(listener: Listener): void {
+    this.listener = listener;
+  }
+
+  add(target: NbdExport): void {
+    this.list.push(target);
+  }
+
+  /** Clients find it no more; those that have it stay. */
+  remove(target: NbdExport): void {
+    const at = this.list.indexOf(target);
+    if (at >= 0) this.list.splice(at, 1);
+  }
+
+  /** Whether a client uses it. */
+  inUse(target: NbdExport): boolean {
+    return [...this.connections].some((connection) => connection.target === target);
+  }
+
+  /** Ends the connections to an export; resolves when none of their requests is under way. */
+  async drop(target: NbdExport): Promise<void> {
+    await this.end([...this.connections].filter((connection) => connection.target === target));
+  }
+
+  /** Ends everything; exports are removed before. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.listener?.close();
+    for (const stream of this.waiting.splice(0)) stream.destroy();
+    await this.end([...this.connections]);
+    this.buffer.free();
+  }
+
+  private async end(connections: readonly Connection[]): Promise<void> {
+    for (const { stream } of connections) stream.destroy();
+    await Promise.all(connections.map(({ over }) => over));
+  }
+
+  /** Serves a client, now or when others have gone. */
+  connect(stream: ByteStream): void {
+    const { maxConnections } = this.options;
+    if (this.closed || this.waiting.length >= MAX_WAITING) stream.destroy();
+    else if (maxConnections > 0 && this.connections.size >= maxConnections) this.waiting.push(stream);
+    else this.begin(stream);
+  }
+
+  private begin(stream: ByteStream): void {
+    const connection: Connection = { stream, target: null, over: Promise.resolve() };
+    this.connections.add(connection);
+    connection.over = this.serve(connection)
+      .catch((error: unknown) => {
+        if (!(error instanceof Disconnect)) throw error;
+        this.surroundings.log?.(error.message);
+      })
+      .finally(() => {
+        stream.close();
+        this.connections.delete(connection);
+        if (connection.target) this.onGone?.(connection.target);
+        const next = this.waiting.shift();
+        if (next) this.connect(next);
+      });
+  }
+
+  private async serve(connection: Connection): Promise<void> {
+    const { stream } = connection;
+    const reader = new ByteReader(stream);
+    const agreement = await this.negotiate(reader, stream);
+    // It may have been removed while the last reply was on its way.
+    if (!agreement || !this.list.includes(agreement.target)) return;
+    connection.target = agreement.target;
+    await new Transmission(reader, stream, agreement, this.host).run();
+  }
+
+  private async negotiate(reader: ByteReader, stream: ByteStream): Promise<Agreement | null> {
+    const { handshakeSeconds } = this.options;
+    const timer =
+      handshakeSeconds > 0 ? setTimeout(() => stream.destroy(), handshakeSeconds * 1000) : undefined;
+    try {
+      return await new Handshake(reader, stream, this, () => this.host.turn()).run();
+    } finally {
+      if (timer !== undefined) clearTimeout(timer);
+    }
+  }
+}
