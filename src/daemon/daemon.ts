@@ -7,12 +7,14 @@ import {
   QmpError,
   type EventName,
   type Events,
+  type NbdServerOptions,
   type QmpErrorClass,
   type QmpValue,
 } from '../qapi/index';
 import type { CommandContext } from './commands/registry';
 import { dispatch } from './dispatcher';
 import type { DaemonEnvironment } from './environment';
+import { ExportTable } from './exports/table';
 import { JobTable } from './jobs/table';
 import { Turns } from './jobs/turns';
 import { Monitor, type MonitorOptions } from './monitor';
@@ -31,6 +33,7 @@ export interface QmpEvent {
 export class Daemon {
   readonly graph: BlockGraph;
   private readonly jobs: JobTable;
+  private readonly exports: ExportTable;
   private readonly listeners = new Set<(event: QmpEvent) => void>();
   private readonly context: CommandContext;
   /** Commands run one at a time, whichever monitor they come from; this is the end of the line. */
@@ -45,7 +48,19 @@ export class Daemon {
       turn: () => turns.next(),
       now: () => performance.now(),
     });
-    this.context = { environment, graph: this.graph, jobs: this.jobs, quit: () => this.end() };
+    this.exports = new ExportTable({
+      environment,
+      graph: this.graph,
+      emit: (event, data) => this.emit(event, data),
+      turn: () => turns.next(),
+    });
+    this.context = {
+      environment,
+      graph: this.graph,
+      jobs: this.jobs,
+      exports: this.exports,
+      quit: () => this.end(),
+    };
     environment.engine.onEvent = (event) => this.engineEvent(event);
   }
 
@@ -75,6 +90,11 @@ export class Daemon {
     }
   }
 
+  /** `--nbd-server`: as `nbd-server-start`, with an address of the newer form. Refusals are thrown. */
+  startNbdServer(options: NbdServerOptions): Promise<void> {
+    return this.exports.startServer(options);
+  }
+
   /** Calls the listener with each event from now on; the result ends that. */
   subscribe(listener: (event: QmpEvent) => void): () => void {
     this.listeners.add(listener);
@@ -94,6 +114,7 @@ export class Daemon {
 
   private async close(): Promise<void> {
     try {
+      await this.exports.closeAll();
       await this.jobs.shutDown();
       await this.graph.close();
     } finally {

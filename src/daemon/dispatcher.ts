@@ -10,6 +10,7 @@ import {
 import { blockCore } from './commands/block-core';
 import { blockJobs } from './commands/block-jobs';
 import { control } from './commands/control';
+import { exports } from './commands/exports';
 import { jobs } from './commands/jobs';
 import { snapshots } from './commands/snapshots';
 import { transactions } from './commands/transactions';
@@ -22,6 +23,7 @@ const HANDLERS: Handlers = {
   ...transactions,
   ...blockJobs,
   ...jobs,
+  ...exports,
 };
 
 /** Whether a text is the name of a command of the schema. */

@@ -1,5 +1,7 @@
 /** What a daemon gets from its composition root. */
 import type { GraphEnvironment } from '../graph/index';
+import type { ByteStream, Listener } from '../nbd/index';
+import type { SocketAddress } from '../qapi/index';
 
 export interface DaemonEnvironment extends GraphEnvironment {
   /** Version of this program, as in package.json. */
@@ -8,6 +10,11 @@ export interface DaemonEnvironment extends GraphEnvironment {
   now(): number;
   /** Lets everything else run: events, other commands, the page. */
   turn(): Promise<void>;
+  /**
+   * Listens on a socket and hands over each connection; what a socket is, the composition root knows. Refusals are thrown
+   * with the text for the user. Absent: there are no sockets here.
+   */
+  listen?: (address: SocketAddress, serve: (stream: ByteStream) => void) => Promise<Listener>;
   /** Called when a `quit` has been answered: all is closed, and the process (or what stands for it) may end. */
   exit(): void;
 }

@@ -120,6 +120,8 @@ export interface NodeView {
   readonly handle: NodeHandle;
   readonly readOnly: boolean;
   readonly isFilter: boolean;
+  /** Bytes: requests on the node are widened to whole multiples of this. */
+  readonly requestAlignment: number;
   readonly children: readonly NodeChild[];
   /** The child that holds what this node has not (`backing`), or null. */
   readonly backing: NodeView | null;

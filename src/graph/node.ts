@@ -151,6 +151,10 @@ export class BlockNode implements NodeView, LinkParent {
     return this.common.readOnly;
   }
 
+  get requestAlignment(): number {
+    return this.type.requestAlignment?.(this) ?? 1;
+  }
+
   get isFilter(): boolean {
     return this.type.filter;
   }

@@ -104,7 +104,7 @@ export interface PreparedPermissions {
 
 /** Throws if the last request of a node would go beyond its end. */
 function checkAlignment(node: BlockNode): void {
-  const alignment = node.type.requestAlignment?.(node) ?? 1;
+  const alignment = node.requestAlignment;
   if (alignment > 1 && node.length() % alignment !== 0) {
     throw new GraphError(
       "Cannot get 'write' permission without 'resize': Image size is not a multiple of request alignment",

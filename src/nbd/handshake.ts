@@ -120,9 +120,7 @@ export class Handshake {
   /** null: the client has ended the connection in the orderly way. Throws {@link Disconnect}. */
   async run(): Promise<Agreement | null> {
     const greeting = new ByteWriter().u64(NBD_MAGIC).u64(OPTION_MAGIC);
-    await this.stream.write([
-      greeting.u16(HandshakeFlag.FIXED_NEWSTYLE | HandshakeFlag.NO_ZEROES).done(),
-    ]);
+    await this.stream.write([greeting.u16(HandshakeFlag.FIXED_NEWSTYLE | HandshakeFlag.NO_ZEROES).done()]);
     if (!(await this.reader.wait(4))) throw new Disconnect('no client flags came');
     const flags = viewOf(this.reader.take(4)).getUint32(0);
     if (flags & ~(HandshakeFlag.FIXED_NEWSTYLE | HandshakeFlag.NO_ZEROES))
@@ -140,7 +138,7 @@ export class Handshake {
           `len (${length}) is larger than max len (${MAX_PAYLOAD}) for option '${optionName(option)}'`,
         );
       }
-      if (!this.fixed && option !== Option.EXPORT_NAME) throw new Disconnect('Unsupported option');
+      if (!this.fixed && (option as Option) !== Option.EXPORT_NAME) throw new Disconnect('Unsupported option');
       const data = new OptionData(this.reader, option, length);
       try {
         const agreement = await this.answer(data);
@@ -199,10 +197,7 @@ export class Handshake {
       case Option.SET_META_CONTEXT:
         return this.metaContext(data);
       default:
-        throw new Refusal(
-          Reply.ERR_UNSUP,
-          `Unsupported option ${data.option} (${optionName(data.option)})`,
-        );
+        throw new Refusal(Reply.ERR_UNSUP, `Unsupported option ${data.option} (${optionName(data.option)})`);
     }
   }
 
@@ -274,13 +269,10 @@ export class Handshake {
     const tell = (info: Info, fill: (writer: ByteWriter) => ByteWriter) =>
       this.reply(data.option, Reply.INFO, fill(new ByteWriter().u16(info)).done());
     if (wanted.has(Info.NAME)) await tell(Info.NAME, (writer) => writer.text(name));
-    if (target.description !== '')
-      await tell(Info.DESCRIPTION, (writer) => writer.text(target.description));
+    if (target.description !== '') await tell(Info.DESCRIPTION, (writer) => writer.text(target.description));
     const knowsBlocks = wanted.has(Info.BLOCK_SIZE);
     const least = informing || knowsBlocks ? minBlock : 1;
-    await tell(Info.BLOCK_SIZE, (writer) =>
-      writer.u32(least).u32(Math.max(4096, least)).u32(MAX_PAYLOAD),
-    );
+    await tell(Info.BLOCK_SIZE, (writer) => writer.u32(least).u32(Math.max(4096, least)).u32(MAX_PAYLOAD));
     await tell(Info.EXPORT, (writer) => writer.u64(target.size).u16(this.flags(target, informing)));
     if (informing && !knowsBlocks && minBlock > 1) {
       throw new Refusal(Reply.ERR_BLOCK_SIZE_REQD, 'request NBD_INFO_BLOCK_SIZE to use this export');

@@ -137,7 +137,11 @@ export class Transmission {
       void this.goOn(request, work, bytes);
     }
     if (performance.now() - this.began > SLICE) await this.breathe();
-    while (this.running >= MAX_REQUESTS || this.unsent > MAX_UNSENT || (this.running > 0 && this.held > MAX_HELD))
+    while (
+      this.running >= MAX_REQUESTS ||
+      this.unsent > MAX_UNSENT ||
+      (this.running > 0 && this.held > MAX_HELD)
+    )
       await this.change();
   }
 

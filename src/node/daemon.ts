@@ -8,6 +8,7 @@ import {
   QmpError,
   visitKeyval,
   visitType,
+  type NbdServerOptions,
   type KeyvalObject,
   type QmpValue,
 } from '../qapi/index';
@@ -17,6 +18,7 @@ import { versionText } from '../tools/version';
 import { BACKENDS, openChardev, parseChardev, type Channel, type Chardev } from './chardev';
 import { daemonHelp } from './daemonhelp';
 import { nodeEnvironment, turn } from './environment';
+import { listenOn } from './listen';
 import { strerrorOf } from './strerror';
 
 const PROGRAM = 'qemu-storage-daemon';
@@ -123,6 +125,7 @@ class DaemonProcess {
       version,
       now: () => performance.timeOrigin + performance.now(),
       turn,
+      listen: (address, serve) => listenOn(address, serve),
       exit: () => this.exited(),
       warn: (text) => void process.stderr.write(`${this.cause}warning: ${text}\n`),
       notice: (text) => void process.stderr.write(`${text}\n`),
@@ -170,6 +173,8 @@ class DaemonProcess {
         return execute(daemon, 'object-add', readTyped('ObjectOptions', value, 'qom-type'));
       case 'export':
         return execute(daemon, 'block-export-add', readTyped('BlockExportOptions', value, 'type'));
+      case 'nbd-server':
+        return daemon.startNbdServer(readTyped('NbdServerOptions', value) as NbdServerOptions);
       case 'chardev':
         return this.addChardev(value);
       case 'monitor':
@@ -230,7 +235,7 @@ async function execute(daemon: Daemon, command: string, args: QmpValue): Promise
 }
 
 /** A value of a type of the schema, as JSON or as key=value,... */
-function readTyped(type: string, text: string, impliedKey: string): QmpValue {
+function readTyped(type: string, text: string, impliedKey?: string): QmpValue {
   if (text === 'help' || text === '?') throw new ToolFailure('Help is not available for this option');
   if (text.startsWith('{')) return visitType(type, parseJson(text));
   return visitKeyval(type, parseKeyval(text, impliedKey));

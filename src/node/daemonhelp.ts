@@ -20,10 +20,14 @@ Opens disk images and takes QMP commands for them. Options are acted on in their
                          make an object, as the command object-add does
   --export [type=]TYPE,id=ID,node-name=NAME[,OPTION=VALUE]...
                          export a node, as the command block-export-add does
+  --nbd-server addr.type=unix,addr.path=PATH[,max-connections=N]
+  --nbd-server addr.type=inet,addr.host=HOST,addr.port=PORT[,max-connections=N]
+  --nbd-server addr.type=fd,addr.str=NUMBER[,max-connections=N]
+                         serve NBD exports, as the command nbd-server-start does
   --pidfile FILE         write the number of the process there when all is done
   -h, --help             show this help and exit
   -V, --version          show the version and exit
 
-Values of --blockdev, --monitor, --object and --export may be JSON objects.
+Values of --blockdev, --monitor, --nbd-server, --object and --export may be JSON objects.
 `;
 }

@@ -2,6 +2,7 @@
 import type { BlockGraph } from '../../graph/index';
 import type { CommandName, Commands } from '../../qapi/index';
 import type { DaemonEnvironment } from '../environment';
+import type { ExportTable } from '../exports/table';
 import type { JobTable } from '../jobs/table';
 
 /** What a handler works with. */
@@ -9,6 +10,7 @@ export interface CommandContext {
   readonly environment: DaemonEnvironment;
   readonly graph: BlockGraph;
   readonly jobs: JobTable;
+  readonly exports: ExportTable;
   /** Closes everything; the daemon ends when the reply has been sent. */
   quit(): Promise<void>;
 }

@@ -1,0 +1,287 @@
+/** The block exports of a daemon and its NBD server: made, told, and removed in QEMU's order and words. */
+import type { BlockGraph, BlockUser } from '../../graph/index';
+import { Permission } from '../../files/locks';
+import { MAX_STRING, NbdServer, type ExportBitmap, type NbdExport } from '../../nbd/index';
+import {
+  QmpError,
+  type BlockDirtyBitmapOrStr,
+  type BlockExportInfo,
+  type BlockExportOptions,
+  type EventName,
+  type Events,
+  type NbdServerOptions,
+  type SocketAddress,
+} from '../../qapi/index';
+import type { DaemonEnvironment } from '../environment';
+import { exportBitmap, findBitmap } from './bitmaps';
+
+/** Connections at the same time, unless told otherwise. */
+const MAX_CONNECTIONS = 100;
+/** Seconds that a client has to choose an export. */
+const HANDSHAKE_SECONDS = 10;
+/** A size is rounded down to this, bytes. */
+const SECTOR = 512;
+
+/** What the table needs of the daemon. */
+export interface ExportSurroundings {
+  readonly environment: DaemonEnvironment;
+  readonly graph: BlockGraph;
+  emit<N extends EventName>(event: N, data: Events[N]): void;
+  /** Resolves when everything else had its turn. */
+  turn(): Promise<void>;
+}
+
+/** An export that is there. */
+interface BlockExport {
+  readonly id: string;
+  readonly user: BlockUser;
+  readonly target: NbdExport;
+  shuttingDown: boolean;
+  /** Resolves when it is gone. */
+  gone: Promise<void>;
+}
+
+/** What an NBD export is made from. */
+type NbdOptions = Extract<BlockExportOptions, { type: 'nbd' }>;
+
+export class ExportTable {
+  /** Oldest first. */
+  private readonly list: BlockExport[] = [];
+  private server: NbdServer | null = null;
+  /** Changes of the graph that forbid requests of clients meanwhile. */
+  private holds = 0;
+  private released: Promise<void> = Promise.resolve();
+  private release: () => void = () => undefined;
+
+  constructor(private readonly surroundings: ExportSurroundings) {}
+
+  // ---- requests of clients wait while the graph changes
+
+  /** Does something while no request of a client is served. */
+  async quiesced<T>(change: () => Promise<T>): Promise<T> {
+    if (this.holds++ === 0) this.released = new Promise((resolve) => (this.release = resolve));
+    try {
+      return await change();
+    } finally {
+      if (--this.holds === 0) this.release();
+    }
+  }
+
+  // ---- the server
+
+  async startServer(options: NbdServerOptions): Promise<void> {
+    if (this.server) throw new QmpError('NBD server already running');
+    const creds = options['tls-creds'];
+    if (creds !== undefined) throw new QmpError(`No TLS credentials with id '${creds}'`);
+    const server = await this.listen(options);
+    this.server = server;
+  }
+
+  private async listen(options: NbdServerOptions): Promise<NbdServer> {
+    const { environment } = this.surroundings;
+    const server = new NbdServer(
+      {
+        engine: environment.engine,
+        turn: () => this.surroundings.turn(),
+        held: () => (this.holds > 0 ? this.released : null),
+        log: (text) => environment.notice?.(`Disconnect client, due to: ${text}`),
+      },
+      {
+        maxConnections: options['max-connections'] ?? MAX_CONNECTIONS,
+        handshakeSeconds: HANDSHAKE_SECONDS,
+      },
+    );
+    try {
+      server.listenOn(await this.openListener(options.addr, server));
+      return server;
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+  }
+
+  private async openListener(address: SocketAddress, server: NbdServer): Promise<{ close(): void }> {
+    const { listen } = this.surroundings.environment;
+    if (!listen) throw new QmpError('This program has no sockets to listen on');
+    return listen(address, (stream) => server.connect(stream));
+  }
+
+  /** nbd-server-stop: all that it serves ends, the newest first. */
+  async stopServer(): Promise<void> {
+    if (!this.server) throw new QmpError('NBD server not running');
+    await this.closeAll();
+  }
+
+  /** Ends all exports and the server. */
+  async closeAll(): Promise<void> {
+    for (const entry of [...this.list].reverse()) this.startRemoval(entry);
+    for (const entry of [...this.list].reverse()) await entry.gone;
+    const { server } = this;
+    this.server = null;
+    await server?.close();
+  }
+
+  get serverRuns(): boolean {
+    return this.server !== null;
+  }
+
+  // ---- exports
+
+  /** query-block-exports: the newest first. */
+  query(): BlockExportInfo[] {
+    return [...this.list].reverse().map(({ id, user, shuttingDown }) => ({
+      id,
+      type: 'nbd',
+      'node-name': user.node.name,
+      'shutting-down': shuttingDown,
+    }));
+  }
+
+  /** block-export-add */
+  async add(options: BlockExportOptions): Promise<void> {
+    const { id } = options;
+    if (!/^[A-Za-z][A-Za-z0-9._-]*$/.test(id)) throw new QmpError('Invalid block export id');
+    if (this.list.some((entry) => entry.id === id)) {
+      throw new QmpError(`Block export id '${id}' is already in use`);
+    }
+    if (options.type !== 'nbd') throw new QmpError(unavailable(options.type));
+    await this.addNbd(options);
+  }
+
+  private async addNbd(options: NbdOptions): Promise<void> {
+    const { graph } = this.surroundings;
+    const nodeName = options['node-name'];
+    const writable = options.writable ?? false;
+    if (writable && graph.find(nodeName)?.readOnly) {
+      throw new QmpError('Cannot export read-only node as writable');
+    }
+    if (options.iothread !== undefined && graph.find(nodeName)) {
+      throw new QmpError(`iothread "${options.iothread}" not found`);
+    }
+    const perm = Permission.CONSISTENT_READ | (writable ? Permission.WRITE : 0);
+    const user = await graph.attach({ nodeName }, { perm, shared: Permission.ALL });
+    try {
+      const made = await this.makeNbd(options, user);
+      this.list.push(made);
+      this.server?.add(made.target);
+    } catch (error) {
+      await user.close();
+      throw error;
+    }
+  }
+
+  private async makeNbd(options: NbdOptions, user: BlockUser): Promise<BlockExport> {
+    const { server } = this;
+    if (!server) throw new QmpError('NBD server not running');
+    const name = options.name ?? options['node-name'];
+    const description = options.description ?? '';
+    if (bytesOf(name) > MAX_STRING) throw new QmpError(`export name '${name}' too long`);
+    if (bytesOf(description) > MAX_STRING) throw new QmpError(`description '${description}' too long`);
+    if (server.exports.some((other) => other.name === name)) {
+      throw new QmpError(`NBD server already has export named '${name}'`);
+    }
+    // Its size is told to clients once.
+    await user.setPermissions(user.perm, Permission.ALL & ~Permission.RESIZE);
+    const writable = options.writable ?? false;
+    const size = user.length();
+    const target: NbdExport = {
+      name,
+      description,
+      size: size - (size % SECTOR),
+      writable,
+      writeThrough: options.writethrough ?? false,
+      minBlock: user.node.requestAlignment,
+      device: user,
+      allocationDepth: options['allocation-depth'] ?? false,
+      bitmaps: (options.bitmaps ?? []).map((wanted) => this.bitmap(user, wanted, writable)),
+    };
+    return {
+      id: options.id,
+      user,
+      target,
+      shuttingDown: false,
+      gone: Promise.resolve(),
+    };
+  }
+
+  /** @param writable whether clients can change what the bitmap is about */
+  private bitmap(user: BlockUser, wanted: BlockDirtyBitmapOrStr, writable: boolean): ExportBitmap {
+    const { engine } = this.surroundings.environment;
+    const name = typeof wanted === 'string' ? wanted : wanted.name;
+    const top = typeof wanted === 'string' ? user.node : this.surroundings.graph.find(wanted.node);
+    if (!top) throw new QmpError(`Node '${typeof wanted === 'string' ? '' : wanted.node}' not found`);
+    const found = findBitmap(engine, top, name);
+    if (!found) throw new QmpError(`Bitmap '${name}' is not found`);
+    if (!writable && !found.node.readOnly && engine.bitmaps.state(found.handle).enabled) {
+      throw new QmpError(`Enabled bitmap '${name}' incompatible with readonly export`);
+    }
+    return exportBitmap(engine, found.handle);
+  }
+
+  /** nbd-server-add: a read-only node is exported read-only without a word. */
+  async addByDevice(options: {
+    device: string;
+    name?: string;
+    description?: string;
+    writable?: boolean;
+    bitmap?: string;
+  }): Promise<void> {
+    const { graph } = this.surroundings;
+    const { device, name = device, description, writable = false, bitmap } = options;
+    const node = graph.find(device);
+    if (!node) throw new QmpError(`Cannot find device='${device}' nor node-name='${device}'`);
+    await this.add({
+      type: 'nbd',
+      id: name,
+      'node-name': device,
+      name,
+      writable: writable && !node.readOnly,
+      ...(description !== undefined && { description }),
+      ...(bitmap !== undefined && { bitmaps: [bitmap] }),
+    });
+  }
+
+  /** block-export-del. It is gone when this resolves, unless clients have to be cut off. */
+  async remove(id: string, hard: boolean): Promise<void> {
+    const entry = this.list.find((candidate) => candidate.id === id);
+    if (!entry) throw new QmpError(`Export '${id}' is not found`);
+    if (entry.shuttingDown) throw new QmpError(`Export '${id}' is already shutting down`);
+    const inUse = this.server?.inUse(entry.target) ?? false;
+    if (!hard && inUse) throw new QmpError(`export '${id}' still in use`);
+    this.startRemoval(entry);
+    if (!inUse) await entry.gone;
+  }
+
+  private startRemoval(entry: BlockExport): void {
+    if (entry.shuttingDown) return;
+    entry.shuttingDown = true;
+    this.server?.remove(entry.target);
+    entry.gone = this.finishRemoval(entry);
+  }
+
+  private async finishRemoval(entry: BlockExport): Promise<void> {
+    await this.server?.drop(entry.target);
+    try {
+      await entry.user.close();
+    } catch (error) {
+      // The export ends all the same; the data stays in the node, which tells again when it is closed.
+      this.surroundings.environment.notice?.(error instanceof Error ? error.message : String(error));
+    }
+    this.list.splice(this.list.indexOf(entry), 1);
+    this.surroundings.emit('BLOCK_EXPORT_DELETED', { id: entry.id });
+  }
+}
+
+/** Why there are no exports of this type. */
+function unavailable(type: 'vhost-user-blk' | 'fuse' | 'vduse-blk'): string {
+  const reasons = {
+    fuse: 'it needs a kernel that mounts file systems of programs',
+    'vhost-user-blk': 'it needs memory shared with a virtual machine',
+    'vduse-blk': 'it needs a kernel with VDUSE',
+  };
+  return `Exports of type '${type}' are not available: ${reasons[type]}; use type 'nbd'`;
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
