@@ -1,4 +1,4 @@
-export { NbdServer, type Listener, type NbdServerOptions } from './server';
+export { NbdServer, type Listener } from './server';
 export type { ExportBitmap, NbdExport } from './export';
 export type { ByteStream } from './stream';
 export { MAX_STRING } from './wire';

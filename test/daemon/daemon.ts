@@ -4,6 +4,9 @@ import { Daemon, type QmpEvent } from '../../src/daemon';
 import { createEngine } from '../../src/engine';
 import { MemoryLocks } from '../../src/files/locks';
 import { MemoryStore } from '../../src/files/memory';
+import type { FileStore } from '../../src/files/contract';
+import { NodeStore } from '../../src/files/node/store';
+import { listenOn } from '../../src/node/listen';
 
 const MODULE = new WebAssembly.Module(readFileSync('build/engine.wasm'));
 
@@ -18,6 +21,15 @@ export interface TestDaemon {
 /** Each gets an engine of its own. */
 export async function openDaemon(): Promise<TestDaemon> {
   const files = new MemoryStore();
+  return { ...launch(files), files };
+}
+
+/** One whose files, and the Unix sockets that it listens on, are in a directory. */
+export function openDaemonIn(directory: string): Omit<TestDaemon, 'files'> {
+  return launch(new NodeStore(directory), directory);
+}
+
+function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'> {
   let exited = false;
   const daemon = new Daemon({
     engine: createEngine(MODULE),
@@ -27,8 +39,9 @@ export async function openDaemon(): Promise<TestDaemon> {
     now: () => Date.now(),
     turn: () => new Promise((resolve) => setTimeout(resolve, 0)),
     exit: () => (exited = true),
+    ...(directory !== undefined && { listen: (address, serve) => listenOn(address, serve, directory) }),
   });
   const events: QmpEvent[] = [];
   daemon.subscribe((event) => events.push(event));
-  return { daemon, files, events, exited: () => exited };
+  return { daemon, events, exited: () => exited };
 }

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { parseTranscript, run, type Client, type RecordedFile, type Recording } from './transcript';
+import { parseTranscript, run, shellIn, type Client, type RecordedFile, type Recording } from './transcript';
 
 const here = import.meta.dirname;
 
@@ -70,7 +70,7 @@ async function record(name: string): Promise<void> {
     }
   };
   try {
-    const output = await run(transcript, open, 100);
+    const output = await run(transcript, open, 100, shellIn(directory));
     const version =
       execFileSync('qemu-storage-daemon', ['--version'], { encoding: 'utf8' }).split('\n')[0] ?? '';
     const recording: Recording = { version, source, files, output };

@@ -4,12 +4,14 @@
  * The texts in transcripts/ are the source; record.ts runs them against the real daemon and writes fixtures/; the replay
  * runs the same against ours.
  */
+import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One line of a transcript. */
 export type Step =
   | { kind: 'send'; monitor: string; text: string; loose?: boolean }
   | { kind: 'open'; monitor: string }
+  | { kind: 'shell'; monitor: string; command: string }
   | { kind: 'wait'; monitor: string; pattern: string };
 
 export interface Transcript {
@@ -33,7 +35,7 @@ export interface Recording {
   /** The transcript that was recorded; a changed one must be recorded again. */
   source: string;
   files: RecordedFile[];
-  /** For each step the lines that came, by monitor: `name: line`. */
+  /** For each step the lines that came, by monitor: `name: line`; those of a shell command are under `!`. */
   output: string[][];
 }
 
@@ -44,6 +46,10 @@ export function parseTranscript(text: string): Transcript {
     if (raw.trim() === '' || raw.startsWith('#')) continue;
     if (raw.startsWith('$ ')) {
       transcript.setup.push(raw.slice(2));
+      continue;
+    }
+    if (raw.startsWith('! ')) {
+      transcript.steps.push({ kind: 'shell', monitor: 'm', command: raw.slice(2) });
       continue;
     }
     const prefix = /^(\w+)> (.*)$/.exec(raw);
@@ -77,6 +83,23 @@ export interface Client {
   received(): string;
 }
 
+/** Runs a shell command of a transcript where its files are. Answers what it printed and how it ended. */
+export type RunShell = (command: string) => Promise<{ output: string; code: number }>;
+
+/** {@link RunShell} in a directory. */
+export function shellIn(directory: string): RunShell {
+  return (command) =>
+    new Promise((resolve) => {
+      const child = spawn('sh', ['-c', `exec 2>&1; ${command}`], {
+        cwd: directory,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let output = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+      child.on('close', (code) => resolve({ output, code: code ?? -1 }));
+    });
+}
+
 /**
  * Runs the steps. A step is over when nothing has come for `quiet` milliseconds (or, for `wait`, when the pattern has
  * come). Answers the lines of each step, masked.
@@ -85,6 +108,7 @@ export async function run(
   transcript: Transcript,
   open: (monitor: string) => Promise<Client>,
   quiet: number,
+  shell: RunShell,
 ): Promise<string[][]> {
   const clients = new Map<string, { client: Client; before: number; seen: number }>();
   const mask = new Mask();
@@ -99,6 +123,12 @@ export async function run(
     if (step.kind === 'open') {
       if (step.monitor) await connect(step.monitor);
     } else if (step.kind === 'send') clients.get(step.monitor)?.client.send(step.text);
+    const lines: string[] = [];
+    if (step.kind === 'shell') {
+      const { output: text, code } = await shell(step.command);
+      for (const line of text.split('\n')) if (line) lines.push(`!: ${maskTool(line)}`);
+      if (code !== 0) lines.push(`!: exit code ${code}`);
+    }
     const deadline = Date.now() + 10_000;
     if (step.kind === 'wait') {
       const entry = clients.get(step.monitor);
@@ -108,7 +138,6 @@ export async function run(
       }
     }
     for (let before = -1; before !== total(); await sleep(quiet)) before = total();
-    const lines: string[] = [];
     for (const [name, entry] of clients) {
       const text = entry.client.received();
       for (const line of text.slice(entry.seen).split('\r\n'))
@@ -120,6 +149,11 @@ export async function run(
     output.push(lines);
   }
   return output;
+}
+
+/** Takes out of the output of a tool what differs from run to run. */
+function maskTool(line: string): string {
+  return line.replace(/(ops; )[0-9:.]+ (?:sec )?\(.* ops\/sec\)/, '$1TIME');
 }
 
 const isReply = (line: string): boolean => line.includes('"return": ');

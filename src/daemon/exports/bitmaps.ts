@@ -4,17 +4,16 @@ import type { Engine } from '../../engine/contract';
 import type { NodeView } from '../../graph/index';
 import type { ExportBitmap } from '../../nbd/index';
 
-/** Looks a bitmap up by its name, from a node downwards; null: there is none. */
-export function findBitmap(
-  { bitmaps }: Engine,
-  top: NodeView,
-  name: string,
-): { node: NodeView; handle: BitmapHandle } | null {
-  for (let node: NodeView | null = top; node; node = node.filtered ?? node.backing) {
-    const handle = bitmaps.of(node.handle).find((candidate) => bitmaps.state(candidate).name === name);
-    if (handle !== undefined) return { node, handle };
-  }
-  return null;
+/** A bitmap and its node. */
+export interface FoundBitmap {
+  readonly node: NodeView;
+  readonly handle: BitmapHandle;
+}
+
+/** The bitmap of a node with a name; null: there is none. */
+export function findBitmap({ bitmaps }: Engine, node: NodeView, name: string): FoundBitmap | null {
+  const handle = bitmaps.of(node.handle).find((candidate) => bitmaps.state(candidate).name === name);
+  return handle === undefined ? null : { node, handle };
 }
 
 /** A bitmap as clients see it. */

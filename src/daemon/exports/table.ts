@@ -1,5 +1,5 @@
 /** The block exports of a daemon and its NBD server: made, told, and removed in QEMU's order and words. */
-import type { BlockGraph, BlockUser } from '../../graph/index';
+import type { BlockGraph, BlockUser, NodeView } from '../../graph/index';
 import { Permission } from '../../files/locks';
 import { MAX_STRING, NbdServer, type ExportBitmap, type NbdExport } from '../../nbd/index';
 import {
@@ -13,7 +13,7 @@ import {
   type SocketAddress,
 } from '../../qapi/index';
 import type { DaemonEnvironment } from '../environment';
-import { exportBitmap, findBitmap } from './bitmaps';
+import { exportBitmap, findBitmap, type FoundBitmap } from './bitmaps';
 
 /** Connections at the same time, unless told otherwise. */
 const MAX_CONNECTIONS = 100;
@@ -204,14 +204,28 @@ export class ExportTable {
     };
   }
 
+  private bitmapBelow(user: BlockUser, name: string): FoundBitmap {
+    const { engine } = this.surroundings.environment;
+    for (let node: NodeView | null = user.node; node; node = node.filtered ?? node.backing) {
+      const found = findBitmap(engine, node, name);
+      if (found) return found;
+    }
+    throw new QmpError(`Bitmap '${name}' is not found`);
+  }
+
+  private bitmapOf(wanted: { node: string; name: string }): FoundBitmap {
+    const node = this.surroundings.graph.find(wanted.node);
+    if (!node) throw new QmpError(`Node '${wanted.node}' not found`);
+    const found = findBitmap(this.surroundings.environment.engine, node, wanted.name);
+    if (!found) throw new QmpError(`Dirty bitmap '${wanted.name}' not found`);
+    return found;
+  }
+
   /** @param writable whether clients can change what the bitmap is about */
   private bitmap(user: BlockUser, wanted: BlockDirtyBitmapOrStr, writable: boolean): ExportBitmap {
     const { engine } = this.surroundings.environment;
+    const found = typeof wanted === 'string' ? this.bitmapBelow(user, wanted) : this.bitmapOf(wanted);
     const name = typeof wanted === 'string' ? wanted : wanted.name;
-    const top = typeof wanted === 'string' ? user.node : this.surroundings.graph.find(wanted.node);
-    if (!top) throw new QmpError(`Node '${typeof wanted === 'string' ? '' : wanted.node}' not found`);
-    const found = findBitmap(engine, top, name);
-    if (!found) throw new QmpError(`Bitmap '${name}' is not found`);
     if (!writable && !found.node.readOnly && engine.bitmaps.state(found.handle).enabled) {
       throw new QmpError(`Enabled bitmap '${name}' incompatible with readonly export`);
     }
