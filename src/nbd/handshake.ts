@@ -138,7 +138,8 @@ export class Handshake {
           `len (${length}) is larger than max len (${MAX_PAYLOAD}) for option '${optionName(option)}'`,
         );
       }
-      if (!this.fixed && (option as Option) !== Option.EXPORT_NAME) throw new Disconnect('Unsupported option');
+      if (!this.fixed && (option as Option) !== Option.EXPORT_NAME)
+        throw new Disconnect('Unsupported option');
       const data = new OptionData(this.reader, option, length);
       try {
         const agreement = await this.answer(data);
