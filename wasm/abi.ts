@@ -18,6 +18,7 @@ export const enum Err {
   EFBIG = 27,
   ENOSPC = 28,
   ERANGE = 34,
+  EOVERFLOW = 75,
   ENOTSUP = 95,
   ENOMEDIUM = 123,
   /** None of Linux: a breakpoint of blkdebug stopped the request, which is to be sent again. */
@@ -304,4 +305,10 @@ export const enum Copy {
   UNMAP = 8,
   /** All flags a caller may give. */
   KNOWN = 15,
+}
+
+/** State of a bitmap in a file. */
+export const enum StoredFlag {
+  IN_USE = 1,
+  AUTO = 2,
 }

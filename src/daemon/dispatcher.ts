@@ -7,6 +7,7 @@ import {
   type QmpValue,
   type CommandName,
 } from '../qapi/index';
+import { bitmaps } from './commands/bitmaps';
 import { blockCore } from './commands/block-core';
 import { blockJobs } from './commands/block-jobs';
 import { control } from './commands/control';
@@ -19,6 +20,7 @@ import type { CommandContext, Handlers } from './commands/registry';
 const HANDLERS: Handlers = {
   ...control,
   ...blockCore,
+  ...bitmaps,
   ...snapshots,
   ...transactions,
   ...blockJobs,

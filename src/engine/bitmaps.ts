@@ -2,7 +2,7 @@
  * Dirty bitmaps of the data plane: which parts of a node were written. Every write, zero write, discard and compressed
  * write that reaches a node marks its range in the enabled bitmaps of the node before it is done.
  */
-import { BitmapFlag } from '../../wasm/abi';
+import { BitmapFlag, StoredFlag } from '../../wasm/abi';
 import type { IoBuffer, NodeHandle } from './contract';
 import type { EngineExports } from './exports';
 
@@ -33,6 +33,16 @@ export interface BitmapState {
   persistent: boolean;
   /** The image says that it was not kept up to date: it has no content, and can only be removed. */
   inconsistent: boolean;
+}
+
+/** A bitmap in the file of an image. */
+export interface StoredBitmap {
+  name: string;
+  granularity: number;
+  /** Not stored since it was last used: what the file holds is not to be believed. */
+  inUse: boolean;
+  /** Recording from the time the image is opened. */
+  auto: boolean;
 }
 
 /** Operations on bitmaps; offsets and sizes are bytes. All throw `BlockError`. */
@@ -68,6 +78,14 @@ export interface EngineBitmaps {
   nextZero(bitmap: BitmapHandle, offset: number, end?: number): number | null;
   /** The first dirty range of [offset, end), cut to `maxBytes`; null: there is none. */
   nextDirtyArea(bitmap: BitmapHandle, offset: number, end: number, maxBytes?: number): DirtyArea | null;
+  /**
+   * Whether the image of the node can keep one more bitmap of this name and granularity; throws QEMU's text of why not.
+   */
+  checkStorable(node: NodeHandle, name: string, granularity: number): void;
+  /** Takes a persistent bitmap out of its image, at once; the bitmap itself stays. */
+  removeStored(bitmap: BitmapHandle): void;
+  /** What the file of a qcow2 image says of its bitmaps; null: it named some that did not count any more. */
+  stored(node: NodeHandle): StoredBitmap[] | null;
   /** Bytes that the bits take: bit i of byte j stands for granule 8 j + i. */
   serialBytes(bitmap: BitmapHandle): number;
   /** Writes `bytes` of the bits, from byte `first` on, to a buffer; behind the last bit are zeros. */
@@ -154,6 +172,26 @@ export function engineBitmaps({ wasm, call, text }: BitmapHost): EngineBitmaps {
       if (start === null) return null;
       const limit = Math.min(end, size(bitmap), start + maxBytes);
       return { offset: start, bytes: (nextZero(bitmap, start, limit) ?? limit) - start };
+    },
+    checkStorable: (node, name, bytes) => {
+      const { length } = new TextEncoder().encode(name);
+      call(() => wasm.bitmapCheckStorable(node, Math.log2(bytes), length));
+    },
+    removeStored: (bitmap) => void call(() => wasm.bitmapRemoveStored(bitmap)),
+    stored: (node) => {
+      const length = wasm.storedBitmaps(node);
+      if (length === -1) return null;
+      return Array.from({ length: call(() => length) }, (_, index) => {
+        const flags = call(() => wasm.storedBitmap(node, index));
+        const at = wasm.storedName(node, index);
+        const name = new Uint8Array(wasm.memory.buffer, at, wasm.storedNameBytes(node, index));
+        return {
+          name: new TextDecoder().decode(name),
+          granularity: 2 ** (flags >> 8),
+          inUse: (flags & StoredFlag.IN_USE) !== 0,
+          auto: (flags & StoredFlag.AUTO) !== 0,
+        };
+      });
     },
     serialBytes: (bitmap) => call(() => wasm.bitmapBytes(bitmap)),
     serialize: (bitmap, first, bytes, buffer) =>

@@ -102,6 +102,12 @@ export interface EngineExports extends FilterExports {
   blockStatusAbove(node: number, base: number, offset: number, bytes: number): number;
   zeroRun(at: number, bytes: number): number;
   stats(node: number): number;
+  bitmapCheckStorable(node: number, shift: number, nameBytes: number): number;
+  bitmapRemoveStored(bitmap: number): number;
+  storedBitmaps(node: number): number;
+  storedBitmap(node: number, index: number): number;
+  storedName(node: number, index: number): number;
+  storedNameBytes(node: number, index: number): number;
   bitmapCreate(node: number, shift: number, name: number, nameBytes: number): number;
   bitmapSave(bitmap: number, move: number): number;
   bitmapExchange(a: number, b: number): number;

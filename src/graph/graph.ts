@@ -18,6 +18,7 @@ import type {
 } from './api';
 import { checkNotBacking } from './busy';
 import { CommitGraph, type CommitRequest } from './commit';
+import { GraphBitmaps } from './bitmaps';
 import { corruptionNotice } from './corruption';
 import { Creator } from './create';
 import { checkCreatable } from './drivers/table';
@@ -49,6 +50,7 @@ const CACHE: Readonly<Record<CacheMode, { direct: boolean; noFlush: boolean; wri
 /** The graph of one emulated process (the daemon, a call of a tool). */
 export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
   readonly opener: Opener;
+  readonly bitmaps: GraphBitmaps;
   private readonly creator: Creator;
   /** Users, oldest first. */
   private readonly users: NodeUser[] = [];
@@ -63,6 +65,7 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     };
     environment.engine.onFinding ??= (text) => environment.notice?.(text);
     this.opener = new Opener(environment);
+    this.bitmaps = new GraphBitmaps(this.opener.table);
     this.creator = new Creator(this);
   }
 

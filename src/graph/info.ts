@@ -3,6 +3,7 @@ import { BlockError } from '../engine/contract';
 import { Errno } from '../files/contract';
 import type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo } from './api';
 import { belowInChain } from './chain';
+import { dirtyInfo } from './bitmaps';
 import { fullBackingName } from './filename';
 import { Role, type BlockNode } from './node';
 import { listSnapshots, snapshotsOf } from './snapshots';
@@ -72,6 +73,7 @@ export function deviceInfo(node: BlockNode, flat: boolean): BlockDeviceInfo {
   let depth = 0;
   for (let at = flat ? null : belowInChain(node); at; at = belowInChain(at)) depth++;
   const { backing, common } = node;
+  const dirty = dirtyInfo(node);
   return {
     file: node.filename,
     'node-name': node.name,
@@ -89,6 +91,7 @@ export function deviceInfo(node: BlockNode, flat: boolean): BlockDeviceInfo {
     iops_wr: 0,
     image: imageInfo(node, flat),
     cache: { writeback: true, direct: common.direct, 'no-flush': common.noFlush },
+    ...(dirty.length > 0 && { 'dirty-bitmaps': dirty }),
     write_threshold: node.writeThreshold,
   };
 }

@@ -208,6 +208,7 @@ export class Opener {
       find: (name) => this.table.find(name),
       options: state.options,
       filename,
+      warn: (text) => this.environment.warn?.(text),
       openChild: openChild as OpenContext['openChild'],
       openStored,
     };

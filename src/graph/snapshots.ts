@@ -3,6 +3,7 @@ import { BlockError, type Snapshot } from '../engine/contract';
 import { Errno, strerror } from '../files/contract';
 import type { SnapshotInfo } from '../qapi/types.generated';
 import type { ImageSnapshots } from './api';
+import { bitmapsOf } from './bitmaps';
 import { GraphError, toGraphError } from './errors';
 import { Role, type BlockNode } from './node';
 
@@ -62,7 +63,13 @@ export function snapshotsOf(node: BlockNode): ImageSnapshots | null {
         throw plain ? failure.prefixed('Failed to remove snapshot from snapshot list: ') : failure;
       }
     },
-    apply: (index) => engine.revertSnapshot(holder.handle, index),
+    apply: (index) => {
+      // What they say is of the disk as it is now.
+      if (bitmapsOf(holder).length > 0) {
+        throw new BlockError(Errno.EBUSY, 'Device has active dirty bitmaps');
+      }
+      engine.revertSnapshot(holder.handle, index);
+    },
     // Only the format itself can do this.
     show: (index) => engine.showSnapshot(node.handle, index),
   };

@@ -23,6 +23,7 @@ import type {
   NodeView,
 } from './api';
 import { changeBackingFile } from './backingname';
+import { checkBitmapsResizable } from './bitmaps';
 import { toGraphError } from './errors';
 import { graphInfo, nodeInfo } from './info';
 import { Role, type BlockNode, type Link, type LinkParent } from './node';
@@ -196,6 +197,7 @@ export class NodeUser implements BlockUser, LinkParent {
   truncate(size: number, preallocation?: Prealloc): void {
     this.need(Permission.RESIZE);
     checkResizable(this.root.node);
+    checkBitmapsResizable(this.root.node);
     try {
       this.node.engine.truncate(this.handle, size, preallocation);
     } catch (error) {

@@ -187,7 +187,7 @@ export function fitBitmaps(node: BlockNode): void {
 export function canResizeBitmaps(node: BlockNode, size: i64): i32 {
   let bitmap = node.dirty;
   while (bitmap) {
-    if (bitmap.readOnly) return -Err.EPERM;
+    if (bitmap.readOnly || bitmap.inconsistent) return -Err.EPERM;
     if (!BitSet.fits(bitsFor(size, bitmap.shift))) return -Err.ENOMEM;
     bitmap = bitmap.older;
   }

@@ -1,5 +1,5 @@
 /** The exports about dirty bitmaps; handles of bitmaps are small integers of their own. Offsets and sizes are bytes. */
-import { BitmapFlag, Err } from '../abi';
+import { BitmapFlag, Err, StoredFlag } from '../abi';
 import {
   addBitmap,
   attachBitmap,
@@ -9,7 +9,11 @@ import {
   MIN_GRANULARITY,
   releaseBitmap,
 } from '../block/dirtybitmap';
+import { BlockNode } from '../block/node';
 import { nodeAt } from '../block/table';
+import { AUTO, IN_USE } from '../format/qcow2/bitmapdirectory';
+import { checkStorable, removeStored } from '../format/qcow2/bitmaps';
+import { Qcow2Node } from '../format/qcow2/image';
 import { clearError } from '../util/errors';
 
 function enter(handle: i32): DirtyBitmap | null {
@@ -178,4 +182,53 @@ export function bitmapLoad(handle: i32, first: f64, bytes: i32, from: usize): i3
   const bitmap = enter(handle);
   if (!bitmap || !(first >= 0) || bytes < 0) return -Err.EINVAL;
   return bitmap.bits.load(<i64>first, bytes, from);
+}
+
+function imageAt(handle: i32): Qcow2Node | null {
+  clearError();
+  const node = nodeAt(handle);
+  return node && node instanceof Qcow2Node ? (node as Qcow2Node) : null;
+}
+
+/** Whether an image can keep one more bitmap; `shift` is log2 of the granularity. */
+export function bitmapCheckStorable(handle: i32, shift: i32, nameBytes: i32): i32 {
+  const image = imageAt(handle);
+  return image ? checkStorable(image, shift, nameBytes) : -Err.ENOTSUP;
+}
+
+/** Takes a bitmap out of its image. */
+export function bitmapRemoveStored(handle: i32): i32 {
+  const bitmap = enter(handle);
+  const node: BlockNode | null = bitmap ? bitmap.node : null;
+  if (!bitmap || !node || !(node instanceof Qcow2Node)) return -Err.EINVAL;
+  return removeStored(node as Qcow2Node, bitmap);
+}
+
+/** How many bitmaps the file of an image holds; -1: when it was opened it named some that did not count any more. */
+export function storedBitmaps(handle: i32): i32 {
+  const image = imageAt(handle);
+  if (!image) return -Err.EINVAL;
+  return image.staleBitmaps ? -1 : image.storedBitmaps.length;
+}
+
+/** Of one of them: {@link StoredFlag}s, and log2 of its granularity from bit 8 on. */
+export function storedBitmap(handle: i32, index: i32): i32 {
+  const image = imageAt(handle);
+  if (!image || <u32>index >= <u32>image.storedBitmaps.length) return -Err.EINVAL;
+  const stored = image.storedBitmaps[index];
+  let flags = stored.shift << 8;
+  if (stored.flags & IN_USE) flags |= StoredFlag.IN_USE;
+  if (stored.flags & AUTO) flags |= StoredFlag.AUTO;
+  return flags;
+}
+
+/** Address of its name, good until the next call about the image, and its length. */
+export function storedName(handle: i32, index: i32): usize {
+  const image = imageAt(handle);
+  return image ? changetype<usize>(image.storedBitmaps[index].name) : 0;
+}
+
+export function storedNameBytes(handle: i32, index: i32): i32 {
+  const image = imageAt(handle);
+  return image ? image.storedBitmaps[index].name.length : 0;
 }

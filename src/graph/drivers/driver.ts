@@ -27,6 +27,8 @@ export interface OpenContext {
   find(name: string): BlockNode | null;
   /** The plain file name, empty if there is none. */
   filename: string;
+  /** A warning for the error stream, without a final line feed. */
+  warn(text: string): void;
   /**
    * Opens and attaches a child from the options below `name`, a reference or nothing; `GraphError` if it must be there
    * and is not.
@@ -39,7 +41,7 @@ export interface OpenContext {
 }
 
 /** What a driver works with while a node is reopened: the node has its new common options already. */
-export type ReopenContext = Omit<OpenContext, 'openChild' | 'openStored' | 'find'> & {
+export type ReopenContext = Omit<OpenContext, 'openChild' | 'openStored' | 'find' | 'warn'> & {
   /** What the node was opened with before. */
   before: { given: Options; common: CommonOptions };
   /** Something to be done when permissions have been taken, after all below the node is reopened. */
@@ -81,6 +83,8 @@ export interface Driver {
   readonly internalSnapshots?: boolean;
   /** It writes clusters compressed, or passes such writes on. */
   readonly compresses?: boolean;
+  /** Its images keep dirty bitmaps. */
+  readonly persistentBitmaps?: boolean;
   /** Its size can be changed. */
   readonly resizable: boolean;
   /** Turns a file name with prefix into options. */

@@ -1,6 +1,6 @@
 /** qcow2: options, header information, creation options. The format itself is in the data plane. */
 import { OverlapKind, type NodeHandle, type Qcow2Info, type Qcow2OpenOptions } from '../../engine/contract';
-import type { ImageInfoSpecificQCow2 } from '../../qapi/types.generated';
+import type { ImageInfoSpecificQCow2, Qcow2BitmapInfo } from '../../qapi/types.generated';
 import type { CreateOption, CreateValues } from '../api';
 import type { Creator } from '../create';
 import { GraphError } from '../errors';
@@ -121,7 +121,7 @@ function takeOverlapCheck(options: Options): number {
 
 /** @param storage the node that holds the data: `file`, or that of a data file */
 function takeOpenOptions(
-  context: Omit<OpenContext, 'openChild' | 'openStored' | 'find'>,
+  context: Omit<OpenContext, 'openChild' | 'openStored' | 'find' | 'warn'>,
   file: BlockNode,
   storage: BlockNode,
 ): Qcow2OpenOptions {
@@ -220,9 +220,30 @@ async function openDataFile(context: OpenContext, file: BlockNode): Promise<Bloc
   return name === null ? null : context.openStored('data-file', Role.DATA, stored(name));
 }
 
+/** Says that the bitmaps of an image are lost: somebody wrote to it who did not know of them. */
+function warnStale(context: OpenContext, version: number): void {
+  const lost =
+    version >= 3
+      ? 'a program lacking bitmap support modified this file, so all bitmaps are now considered inconsistent'
+      : 'This qcow2 v2 image contains bitmaps, but they may have been modified by a program without persistent ' +
+        'bitmap support; so now they must all be considered inconsistent';
+  const leaked = "Some clusters may be leaked, run 'qemu-img check -r' on the image file to fix.";
+  context.warn(`${lost}\n${leaked}`);
+}
+
+/** `bitmaps` of the information about an image: what its file says of them. */
+function bitmapInfo(node: BlockNode): Qcow2BitmapInfo[] {
+  const stored = node.engine.bitmaps.stored(node.handle) ?? [];
+  return stored.map(({ name, granularity, inUse, auto }) => ({
+    name,
+    granularity,
+    flags: [...(inUse ? (['in-use'] as const) : []), ...(auto ? (['auto'] as const) : [])],
+  }));
+}
+
 const info = (node: BlockNode): Qcow2Info => node.engine.qcow2Info(node.handle);
 
-function specificInfo(header: Qcow2Info): ImageInfoSpecificQCow2 {
+function specificInfo(header: Qcow2Info, bitmaps: Qcow2BitmapInfo[]): ImageInfoSpecificQCow2 {
   const common = { 'compression-type': header.compressionType, 'refcount-bits': header.refcountBits };
   const encrypt = header.cryptMethod === 1 ? { encrypt: { format: 'aes' as const } } : {};
   if (header.version === 2) return { compat: '0.10', ...common, ...encrypt };
@@ -231,6 +252,7 @@ function specificInfo(header: Qcow2Info): ImageInfoSpecificQCow2 {
     ...common,
     ...encrypt,
     'lazy-refcounts': header.lazyRefcounts,
+    ...(bitmaps.length > 0 && { bitmaps }),
     corrupt: header.corrupt,
     'extended-l2': header.extendedL2,
     ...(header.dataFile !== null && { 'data-file': stored(header.dataFile) }),
@@ -286,6 +308,7 @@ export const qcow2: Driver = {
   resizable: true,
   internalSnapshots: true,
   compresses: true,
+  persistentBitmaps: true,
   async open(context: OpenContext): Promise<NodeHandle> {
     const { engine, node, options } = context;
     const file = await context.openChild('file', Role.METADATA | Role.DATA | Role.PRIMARY, true);
@@ -310,6 +333,7 @@ export const qcow2: Driver = {
       const header = engine.qcow2Info(handle);
       checkHeader(context, header, encryption === undefined ? {} : { encryption });
       checkNoUnref(wanted, header);
+      if (engine.bitmaps.stored(handle) === null) warnStale(context, header.version);
       node.backingFile = stored(header.backingFile);
       node.backingFormat = stored(header.backingFormat);
       node.autoBackingFile = node.backingFile;
@@ -352,7 +376,7 @@ export const qcow2: Driver = {
     const { clusterSize, dirty } = info(node);
     return { clusterSize, dirty };
   },
-  specific: (node) => ({ type: 'qcow2', data: specificInfo(info(node)) }),
+  specific: (node) => ({ type: 'qcow2', data: specificInfo(info(node), bitmapInfo(node)) }),
   encrypted: (node) => info(node).cryptMethod !== 0,
   changeBackingFile: ({ engine, handle }, file, format) =>
     engine.amend.changeBackingFile(handle, file, format),

@@ -7,6 +7,8 @@ import { be64 } from '../../util/endian';
 import { TableCache, WriteGuard } from '../../util/cache';
 import { Scratch } from '../../util/memory';
 import { Amend } from './amend';
+import { StoredBitmap } from './bitmapdirectory';
+import { storeBitmaps } from './bitmaps';
 import { Check } from './check';
 import { writeCompressedClusters } from './compress';
 import { readCompressedCluster } from './compressed';
@@ -145,6 +147,14 @@ export class Qcow2Node extends MappedNode {
   dataFile: KeptBytes | null = null;
   cryptoHeader: KeptBytes | null = null;
   bitmaps: KeptBytes | null = null;
+  /** The extension about bitmaps that was written since; 0: it is that of the header as it was read. */
+  bitmapFields: usize = 0;
+  /** The entries of the directory of bitmaps, as in the file, and where it is. */
+  storedBitmaps: Array<StoredBitmap> = [];
+  directoryOffset: i64 = 0;
+  directoryBytes: i64 = 0;
+  /** The header was found to name a directory that did not count any more. */
+  staleBitmaps: bool = false;
   unknownExtensions: Array<KeptBytes> = [];
 
   constructor(file: BlockNode) {
@@ -276,7 +286,8 @@ export class Qcow2Node extends MappedNode {
 
   override doSetReadOnly(readOnly: bool): i32 {
     if (!readOnly) return enterWritable(this);
-    const r = this.unusable ? 0 : markClean(this);
+    let r = this.unusable ? 0 : storeBitmaps(this);
+    if (r === 0 && !this.unusable) r = markClean(this);
     if (r < 0) return r;
     this.readOnly = true;
     return 0;

@@ -1,11 +1,13 @@
 /** From open to close: becoming writable, writing back, and letting go. */
 import { DebugEvent, Err } from '../../abi';
 import { fail } from '../../util/errors';
+import { hasDirectory } from './bitmapdirectory';
+import { keptAutoclear, markInUse, storeBitmaps } from './bitmaps';
 import { settleFreed } from './deferred';
 import { updateHeader } from './header';
 import { Qcow2Node } from './image';
 import { forgetInactive } from './inactive';
-import { CORRUPT, DIRTY, RAW_EXTERNAL } from './layout';
+import { CORRUPT, DIRTY } from './layout';
 import { markClean } from './lazy';
 import { repairRefcounts } from './repair';
 import { dropSnapshots } from './snapshots';
@@ -21,15 +23,25 @@ export function enterWritable(image: Qcow2Node): i32 {
   image.readOnly = false;
   // While the bitmaps still count: their clusters are not leaked.
   let r = image.incompatible & DIRTY ? repairRefcounts(image) : 0;
-  const known = image.autoclear & RAW_EXTERNAL;
-  if (r === 0 && image.autoclear !== known) {
-    // Nothing here keeps bitmaps up to date while it writes: whoever reads them later must not trust them.
-    const kept = image.autoclear;
-    image.autoclear = known;
-    r = updateHeader(image);
-    if (r < 0) image.autoclear = kept;
-  }
+  if (r === 0) r = clearForeign(image);
+  if (r === 0) r = markInUse(image);
   if (r < 0) image.readOnly = true;
+  return r;
+}
+
+/** Clears the autoclear bits of what nothing here keeps true, and drops bitmaps that somebody else made untrue. */
+function clearForeign(image: Qcow2Node): i32 {
+  const autoclear = image.autoclear;
+  const bitmaps = image.bitmaps;
+  const kept = keptAutoclear(image);
+  if (kept === autoclear && (!bitmaps || hasDirectory(image))) return 0;
+  if (!hasDirectory(image)) image.bitmaps = null;
+  image.autoclear = kept;
+  const r = updateHeader(image);
+  if (r < 0) {
+    image.autoclear = autoclear;
+    image.bitmaps = bitmaps;
+  }
   return r;
 }
 
@@ -51,7 +63,12 @@ export function flushImage(image: Qcow2Node): i32 {
 
 /** Writes back what can be written, and frees all memory. */
 export function closeImage(image: Qcow2Node): i32 {
-  const r = image.readOnly || image.unusable || image.noIo ? 0 : markClean(image);
+  let r = 0;
+  if (!image.readOnly && !image.unusable && !image.noIo) {
+    r = storeBitmaps(image);
+    const flushed = markClean(image);
+    if (r === 0) r = flushed;
+  }
   releaseImage(image);
   return r;
 }
@@ -73,6 +90,7 @@ export function releaseImage(image: Qcow2Node): void {
   if (image.freed) heap.free(image.freed);
   if (image.plain) heap.free(image.plain);
   if (image.header) heap.free(image.header);
+  if (image.bitmapFields) heap.free(image.bitmapFields);
   if (image.names) heap.free(image.names);
   image.l1 = 0;
   image.reftable = 0;
@@ -82,6 +100,7 @@ export function releaseImage(image: Qcow2Node): void {
   image.freedRanges = 0;
   image.plain = 0;
   image.header = 0;
+  image.bitmapFields = 0;
   image.names = 0;
   image.replaced.release();
   image.copied.release();

@@ -4,6 +4,8 @@ import { be32, be64 } from '../../util/endian';
 import { fail, failErrno } from '../../util/errors';
 import { TableCache } from '../../util/cache';
 import { BlockNode, MAX_OFFSET } from '../../block/node';
+import { hasDirectory } from './bitmapdirectory';
+import { loadBitmaps } from './bitmaps';
 import { takeDataFile } from './datafile';
 import { readExtensions, refuseUnknownFeatures } from './header';
 import { ImageGuard, KeptBytes, Qcow2Node } from './image';
@@ -65,9 +67,11 @@ export function openImage(
   takeFlags(image, flags);
   let r = readHeader(image);
   if (r < 0) return r;
+  image.staleBitmaps = image.bitmaps !== null && !hasDirectory(image);
   if (image.noIo) {
     image.readOnly = true;
-    return readSnapshotTable(image);
+    r = readSnapshotTable(image);
+    return r < 0 ? r : loadBitmaps(image);
   }
   r = checkLazy(image, flags);
   if (r === 0) r = refuseLaterFeatures(image);
@@ -77,6 +81,7 @@ export function openImage(
   if (r === 0) r = readTables(image);
   // A check reads the table itself, and tells what is wrong with it.
   if (r === 0 && !image.forCheck) r = readSnapshotTable(image);
+  if (r === 0 && !image.forCheck) r = loadBitmaps(image);
   if (r < 0) return r;
   if (image.forCheck) return !image.readOnly && image.file.readOnly ? -Err.EACCES : 0;
   if (image.readOnly) return 0;

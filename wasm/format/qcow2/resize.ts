@@ -24,9 +24,6 @@ export function resize(image: Qcow2Node, size: i64, preallocation: i32): i32 {
   if (image.snapshots && image.version < 3) {
     return fail(Err.ENOTSUP, "Can't resize a v2 image which has snapshots");
   }
-  if (image.bitmaps && image.autoclear & 1) {
-    return fail(Err.ENOTSUP, 'Cannot resize qcow2 with persistent bitmaps that were not loaded into memory');
-  }
   const old = image.length;
   image.preallocated = -1;
   if (size < old) {
