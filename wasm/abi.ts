@@ -50,6 +50,15 @@ export const enum Request {
   KNOWN = 7,
 }
 
+/** What a node does about written data that is all zero. */
+export const enum DetectZeroes {
+  OFF = 0,
+  /** It becomes a zero write. */
+  ON = 1,
+  /** It becomes one that may give the space back. */
+  UNMAP = 2,
+}
+
 /** Bits of a block status. RAW and RECURSE stay inside the data plane. */
 export const enum Bits {
   DATA = 0x01,

@@ -1,4 +1,5 @@
 /** Changes of open nodes: other children, another file below, other options. */
+import { DetectZeroes } from '../../wasm/abi';
 import type { BlockFile } from '../files/contract';
 import type { NodeHandle, Qcow2OpenOptions } from './contract';
 import type { EngineExports } from './exports';
@@ -17,9 +18,21 @@ export interface NodeChanges {
   reopenRaw(node: NodeHandle, options: { offset?: number; size?: number }): void;
   /** Other options for a qcow2 node; `readOnly`, `noIo` and `check` do not count. */
   reopenQcow2(node: NodeHandle, options: Qcow2OpenOptions): void;
+  /** What the node does with zeros and discards that reach it, from above or from the outside. */
+  setSpaceOptions(node: NodeHandle, options: SpaceOptions): void;
   /** Reports the next write that ends above `bytes` (event `write-threshold`), once; 0: none. */
   setWriteThreshold(node: NodeHandle, bytes: number): void;
 }
+
+/** The options `detect-zeroes` and `discard` of every node; a new one is `off` and lets discards pass. */
+export interface SpaceOptions {
+  /** Data that is all zero becomes a zero write (`on`), which may give the space back (`unmap`). */
+  detectZeroes: 'off' | 'on' | 'unmap';
+  /** Else discards are left out, and zero writes keep the space. */
+  discard: boolean;
+}
+
+const DETECT_ZEROES = { off: DetectZeroes.OFF, on: DetectZeroes.ON, unmap: DetectZeroes.UNMAP } as const;
 
 /** What {@link makeNodeChanges} needs of the engine. */
 interface EngineParts {
@@ -47,6 +60,8 @@ export function makeNodeChanges({ wasm, host, call, qcow2Flags }: EngineParts): 
         wasm.reopenQcow2(node, qcow2Flags(options), l2CacheSize, refcountCacheSize, l2CacheEntrySize),
       );
     },
+    setSpaceOptions: (node, { detectZeroes, discard }) =>
+      void call(() => wasm.setSpaceOptions(node, DETECT_ZEROES[detectZeroes], Number(discard))),
     setWriteThreshold: (node, bytes) => void call(() => wasm.setWriteThreshold(node, bytes)),
   };
 }

@@ -74,6 +74,7 @@ export interface EngineExports extends FilterExports {
     refcountCacheSize: number,
     l2CacheEntrySize: number,
   ): number;
+  setSpaceOptions(node: number, detectZeroes: number, discards: number): number;
   setWriteThreshold(node: number, bytes: number): number;
   amendStart(
     node: number,

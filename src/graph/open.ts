@@ -159,6 +159,7 @@ export class Opener {
     this.table.name(node, name);
     try {
       node.handle = await driver.open(this.context(state, node, filename));
+      node.engine.changes.setSpaceOptions(node.handle, common);
       await this.openBacking(state, node);
       checkLeftovers(options, driver);
       refreshFilename(node);

@@ -115,7 +115,12 @@ export class Reopening {
       );
     }
     if (!keep) checkReset(node, options, before.given);
-    const steps: ChangeStep[] = [];
+    const steps: ChangeStep[] = [
+      () => {
+        node.engine.changes.setSpaceOptions(node.handle, node.common);
+        return () => node.engine.changes.setSpaceOptions(node.handle, before.common);
+      },
+    ];
     type.reopen({
       ...this.graph.environment,
       node,

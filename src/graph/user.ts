@@ -138,25 +138,13 @@ export class NodeUser implements BlockUser, LinkParent {
     if (this.node.guardProbe && offset < PROBE_BYTES && bytes > 0)
       this.guardSector(offset, bytes, buffer, at);
     const flagged = this.writeThrough ? flags | RequestFlag.FUA : flags;
-    if (this.wroteZeroes(offset, bytes, buffer, at, flagged)) return;
     engine.write(this.handle, offset, bytes, buffer, at, flagged);
   }
 
   writeCompressed(offset: number, bytes: number, buffer: IoBuffer, at = 0, flags = 0): void {
     this.need(Permission.WRITE);
     const flagged = this.writeThrough ? flags | RequestFlag.FUA : flags;
-    if (this.wroteZeroes(offset, bytes, buffer, at, flagged)) return;
     this.node.engine.writeCompressed(this.handle, offset, bytes, buffer, at, flagged);
-  }
-
-  /** With detect-zeroes, data that is all zero is written as zeros. */
-  private wroteZeroes(offset: number, bytes: number, buffer: IoBuffer, at: number, flags: number): boolean {
-    const { engine, common } = this.node;
-    if (common.detectZeroes === 'off' || bytes === 0 || engine.zeroRun(buffer, at, bytes) !== bytes)
-      return false;
-    const unmap = common.detectZeroes === 'unmap' ? RequestFlag.MAY_UNMAP : 0;
-    engine.writeZeroes(this.handle, offset, bytes, flags | unmap);
-    return true;
   }
 
   /** Refuses to make the first sector of an image that was guessed to be raw look like another format. */
@@ -178,15 +166,16 @@ export class NodeUser implements BlockUser, LinkParent {
 
   writeZeroes(offset: number, bytes: number, flags = 0): void {
     this.need(Permission.WRITE);
-    const { engine, common } = this.node;
-    let passed = this.writeThrough ? flags | RequestFlag.FUA : flags;
-    if (!common.discard) passed &= ~RequestFlag.MAY_UNMAP;
-    engine.writeZeroes(this.handle, offset, bytes, passed);
+    this.node.engine.writeZeroes(
+      this.handle,
+      offset,
+      bytes,
+      this.writeThrough ? flags | RequestFlag.FUA : flags,
+    );
   }
 
   discard(offset: number, bytes: number): void {
     this.need(Permission.WRITE);
-    for (let node: BlockNode | null = this.node; node; node = node.filtered) if (!node.common.discard) return;
     this.node.engine.discard(this.handle, offset, bytes);
   }
 

@@ -89,6 +89,45 @@ describe('requests', () => {
     }
   });
 
+  test('reopening changes what a node below does about zeros and discards', async () => {
+    await world.image('a');
+    const graph = world.graph();
+    const node = (options: Record<string, string>) => ({
+      driver: 'qcow2',
+      'node-name': 'q',
+      file: { driver: 'file', filename: 'a' },
+      ...options,
+    });
+    await graph.blockdevAdd(node({}));
+    await graph.blockdevAdd({ driver: 'raw', 'node-name': 'r', file: 'q', discard: 'unmap' });
+    const user = await graph.attach({ nodeName: 'r' }, { perm: 3, shared: 15 });
+    const placed = (offset: number) => Boolean(user.blockStatus(offset, 65536).flags & Status.OFFSET_VALID);
+    const zeros = (offset: number) => {
+      fill(1);
+      user.write(offset, 65536, buffer);
+      fill(0);
+      user.write(offset, 65536, buffer);
+      return placed(offset);
+    };
+    const discards = (offset: number) => {
+      fill(1);
+      user.write(offset, 65536, buffer);
+      user.discard(offset, 65536);
+      return !placed(offset);
+    };
+    expect([zeros(0), discards(0)]).toEqual([true, false]);
+    await graph.blockdevReopen([node({ 'detect-zeroes': 'unmap', discard: 'unmap' })]);
+    expect([zeros(0), discards(0)]).toEqual([false, true]);
+    // All or nothing.
+    const list = [node({ discard: 'unmap' }), { driver: 'raw', 'node-name': 'r', file: 'missing' }];
+    await expect(graph.blockdevReopen(list)).rejects.toThrow();
+    expect([zeros(0), discards(0)]).toEqual([false, true]);
+    await graph.blockdevReopen([node({})]);
+    expect([zeros(0), discards(0)]).toEqual([true, false]);
+    await user.close();
+    await graph.close();
+  });
+
   test('zero writes without discard keep the space', async () => {
     for (const discard of ['ignore', 'unmap'] as const) {
       await world.file('a', new Uint8Array(65536).fill(9));

@@ -1,7 +1,7 @@
 /** What every node is, and the one path that requests take through the nodes: accounting, ends, fallbacks. */
-import { DebugEvent, Err, Request, StatsRecord } from '../abi';
+import { DebugEvent, DetectZeroes, Err, Request, StatsRecord } from '../abi';
 import { thresholdPassed } from '../host';
-import { zeros, ZERO_BYTES } from '../util/memory';
+import { zeroPrefix, zeros, ZERO_BYTES } from '../util/memory';
 import { canResizeBitmaps, DirtyBitmap, fitBitmaps, releaseBitmaps, touchBitmaps } from './dirtybitmap';
 
 /** Offsets and sizes end here: whole numbers that are exact as f64. */
@@ -31,6 +31,10 @@ export abstract class BlockNode {
   dirty: DirtyBitmap | null = null;
   /** It wants to know of {@link event}s: it is a blkdebug node. */
   debugged: bool = false;
+  /** A {@link DetectZeroes}. */
+  detectZeroes: i32 = DetectZeroes.OFF;
+  /** Else discards end here without effect, and zero writes keep the space. */
+  discards: bool = true;
   /** Changed since it was flushed. */
   unflushed: bool = false;
   private counters: usize = 0;
@@ -160,7 +164,20 @@ export abstract class BlockNode {
     return r;
   }
 
+  /** Whether data is to be written as zeros. */
+  @inline
+  private writesZeros(bytes: i32, from: usize): bool {
+    return this.detectZeroes !== DetectZeroes.OFF && bytes > 0 && zeroPrefix(from, bytes) === bytes;
+  }
+
+  /** The flags of a zero write that was one of data. */
+  @inline
+  private get zeroFlags(): i32 {
+    return this.detectZeroes === DetectZeroes.UNMAP ? Request.MAY_UNMAP : 0;
+  }
+
   pwrite(offset: i64, bytes: i32, from: usize): i32 {
+    if (this.writesZeros(bytes, from)) return this.pzero(offset, bytes, this.zeroFlags);
     this.count(StatsRecord.WRITES, 1);
     if (!bytes) return 0;
     if (offset + bytes > this.writeThreshold) this.passThreshold(offset + bytes);
@@ -178,6 +195,7 @@ export abstract class BlockNode {
 
   /** As {@link pwrite}, compressed; see the driver for the ranges that can be. */
   pwriteCompressed(offset: i64, bytes: i32, from: usize): i32 {
+    if (this.writesZeros(bytes, from)) return this.pzero(offset, bytes, this.zeroFlags);
     this.count(StatsRecord.WRITES, 1);
     if (offset + bytes > this.writeThreshold) this.passThreshold(offset + bytes);
     let r = this.dirty && bytes ? touchBitmaps(this, offset, bytes) : 0;
@@ -194,6 +212,7 @@ export abstract class BlockNode {
   /** Makes a range read as zeros; by writing data where the driver knows no other way. */
   pzero(offset: i64, bytes: i64, flags: i32): i32 {
     this.count(StatsRecord.UNMAPS, 1);
+    if (!this.discards) flags &= ~Request.MAY_UNMAP;
     let r = this.dirty && bytes ? touchBitmaps(this, offset, bytes) : 0;
     const end = offset + bytes;
     if (end > this.writeThreshold) this.passThreshold(end);
@@ -226,6 +245,7 @@ export abstract class BlockNode {
   }
 
   pdiscard(offset: i64, bytes: i64): i32 {
+    if (!this.discards) return 0;
     this.count(StatsRecord.UNMAPS, 1);
     // A discard makes no node longer; one that undoes an allocation may pass the end.
     const inside = min(bytes, this.size() - offset);

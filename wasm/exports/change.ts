@@ -1,5 +1,5 @@
 /** The exported ABI for changes of the graph of open nodes. */
-import { Err, Qcow2Open } from '../abi';
+import { DetectZeroes, Err, Qcow2Open } from '../abi';
 import { BlockNode } from '../block/node';
 import { requestFlush } from '../block/request';
 import { nodeAt } from '../block/table';
@@ -49,6 +49,15 @@ export function reopenQcow2(
   const image = <Qcow2Node>node;
   if (flags & Qcow2Open.NO_IO || image.noIo) return -Err.EINVAL;
   return reopenImage(image, flags, l2CacheSize, refcountCacheSize, l2CacheEntrySize);
+}
+
+/** What a node does about zeros (a DetectZeroes) and discards that reach it. */
+export function setSpaceOptions(handle: i32, detectZeroes: i32, discards: i32): i32 {
+  const node = enter(handle);
+  if (!node || detectZeroes < DetectZeroes.OFF || detectZeroes > DetectZeroes.UNMAP) return -Err.EINVAL;
+  node.detectZeroes = detectZeroes;
+  node.discards = discards !== 0;
+  return 0;
 }
 
 /** Reports the next write that ends above `bytes`, once; <= 0: none. */

@@ -119,11 +119,9 @@ function takeOverlapCheck(options: Options): number {
   return kinds;
 }
 
-/** @param storage the node that holds the data: `file`, or that of a data file */
 function takeOpenOptions(
   context: Omit<OpenContext, 'openChild' | 'openStored' | 'find' | 'warn'>,
   file: BlockNode,
-  storage: BlockNode,
 ): Qcow2OpenOptions {
   const { node, options } = context;
   const lazyRefcounts = options.takeBoolean('lazy-refcounts');
@@ -157,9 +155,9 @@ function takeOpenOptions(
     readOnly: node.readOnly,
     noIo: node.noIo,
     check: node.forCheck,
-    passDiscard: passDiscard && passesDiscards(storage),
-    passDiscardSnapshot: passDiscardSnapshot && passesDiscards(storage),
-    passDiscardOther: passDiscardOther && passesDiscards(file),
+    passDiscard,
+    passDiscardSnapshot,
+    passDiscardOther,
     discardNoUnref,
     overlapCheck,
     ...(lazyRefcounts !== undefined && { lazyRefcounts }),
@@ -167,11 +165,6 @@ function takeOpenOptions(
     ...(sizes.refcount !== undefined && { refcountCacheSize: sizes.refcount }),
     ...(entry !== undefined && { l2CacheEntrySize: entry }),
   };
-}
-
-/** Whether discards that reach the node go on to its file. */
-function passesDiscards(node: BlockNode): boolean {
-  return node.common.discard && (node.filtered === null || passesDiscards(node.filtered));
 }
 
 function checkHeader(context: OpenContext, info: Qcow2Info, given: { encryption?: string }): void {
@@ -316,7 +309,7 @@ export const qcow2: Driver = {
     let wanted: ReturnType<typeof takeOpenOptions>;
     try {
       dataFile = await openDataFile(context, file);
-      wanted = takeOpenOptions(context, file, dataFile ?? file);
+      wanted = takeOpenOptions(context, file);
     } catch (error) {
       // QEMU reads the header before it looks at options: what is wrong with the image is told first.
       engine.close(engine.openQcow2(file.handle, { readOnly: true, noIo: true }));
@@ -362,10 +355,9 @@ export const qcow2: Driver = {
     const { engine, node, options, before, later } = context;
     const file = node.primary;
     if (!file) return;
-    const storage = node.links.find(({ name }) => name === 'data-file')?.node ?? file;
-    const wanted = takeOpenOptions(context, file, storage);
+    const wanted = takeOpenOptions(context, file);
     checkNoUnref(wanted, info(node));
-    const old = takeOpenOptions({ ...context, options: before.given.clone() }, file, storage);
+    const old = takeOpenOptions({ ...context, options: before.given.clone() }, file);
     options.takeText('encrypt.key-secret');
     later(() => {
       engine.changes.reopenQcow2(node.handle, wanted);
