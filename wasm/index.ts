@@ -30,6 +30,7 @@ import { clearError, errorText } from './util/errors';
 import { zeroRun as countZeroRun } from './util/memory';
 
 export * from './exports/amend';
+export * from './exports/caches';
 export * from './exports/change';
 export * from './exports/copy';
 

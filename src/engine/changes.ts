@@ -20,6 +20,8 @@ export interface NodeChanges {
   reopenQcow2(node: NodeHandle, options: Qcow2OpenOptions): void;
   /** What the node does with zeros and discards that reach it, from above or from the outside. */
   setSpaceOptions(node: NodeHandle, options: SpaceOptions): void;
+  /** Frees cached tables of a qcow2 node that were not used since the last call. */
+  cleanCaches(node: NodeHandle): void;
   /** Reports the next write that ends above `bytes` (event `write-threshold`), once; 0: none. */
   setWriteThreshold(node: NodeHandle, bytes: number): void;
 }
@@ -62,6 +64,7 @@ export function makeNodeChanges({ wasm, host, call, qcow2Flags }: EngineParts): 
     },
     setSpaceOptions: (node, { detectZeroes, discard }) =>
       void call(() => wasm.setSpaceOptions(node, DETECT_ZEROES[detectZeroes], Number(discard))),
+    cleanCaches: (node) => void call(() => wasm.cleanCaches(node)),
     setWriteThreshold: (node, bytes) => void call(() => wasm.setWriteThreshold(node, bytes)),
   };
 }

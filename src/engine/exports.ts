@@ -75,6 +75,7 @@ export interface EngineExports extends FilterExports {
     l2CacheEntrySize: number,
   ): number;
   setSpaceOptions(node: number, detectZeroes: number, discards: number): number;
+  cleanCaches(node: number): number;
   setWriteThreshold(node: number, bytes: number): number;
   amendStart(
     node: number,

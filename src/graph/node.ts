@@ -5,6 +5,7 @@ import type { BlockNodeInfo, DetectZeroes, NodeChild, NodeView } from './api';
 import type { Driver } from './drivers/driver';
 import { GraphError } from './errors';
 import { fullBackingName } from './filename';
+import { CacheCleaner } from './cacheclean';
 import { nodeInfo } from './info';
 import type { Options } from './options';
 import type { QmpObject } from '../qapi/value';
@@ -101,6 +102,8 @@ export class BlockNode implements NodeView, LinkParent {
   /** A filter that a job made without being given a name for it. */
   implicit = false;
   private opened: NodeHandle | null = null;
+  /** Frees unused tables of its caches from time to time. */
+  readonly cacheCleaner = new CacheCleaner(this);
   /** The handle is that of a node below. */
   private lent = false;
 
@@ -143,6 +146,7 @@ export class BlockNode implements NodeView, LinkParent {
   /** Flushes and closes in the engine. The node is closed even if this throws. */
   closeHandle(): void {
     const handle = this.opened;
+    this.cacheCleaner.stop();
     this.opened = null;
     if (handle !== null && !this.lent) this.engine.close(handle);
   }

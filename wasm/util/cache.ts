@@ -12,7 +12,9 @@ export abstract class WriteGuard {
 /** What is kept of a cached table. Links are slot numbers, -1: none. */
 @unmanaged
 class Slot {
+  /** -1: none. */
   offset: i64;
+  /** 0: freed by `clean`. */
   data: usize;
   /** Next slot of the same hash bucket. */
   next: i32;
@@ -21,6 +23,8 @@ class Slot {
   /** Bytes [dirtyFrom, dirtyTo) are not in the file yet; dirtyTo 0: none. */
   dirtyFrom: i32;
   dirtyTo: i32;
+  /** {@link TableCache.age} when it was last asked for after another table. */
+  stamp: i32;
 }
 
 const SLOT_BYTES: usize = offsetof<Slot>();
@@ -32,6 +36,10 @@ export class TableCache {
   private slots: usize = 0;
   private capacity: i32 = 0;
   private used: i32 = 0;
+  /** Of these, slots that have memory for a table. */
+  private filled: i32 = 0;
+  /** Counts calls of `clean`. */
+  private age: i32 = 0;
   /** Bucket heads; as many as `capacity`, a power of two. */
   private heads: usize = 0;
   private newest: i32 = -1;
@@ -59,7 +67,7 @@ export class TableCache {
 
   /** Bytes of linear memory in use. */
   bytes(): i64 {
-    return <i64>this.used * this.entryBytes + <i64>this.capacity * (<i64>SLOT_BYTES + 4);
+    return <i64>this.filled * this.entryBytes + <i64>this.capacity * (<i64>SLOT_BYTES + 4);
   }
 
 
@@ -115,6 +123,7 @@ export class TableCache {
 
   private linkNewest(index: i32): void {
     const slot = this.slot(index);
+    slot.stamp = this.age;
     slot.newer = -1;
     slot.older = this.newest;
     if (this.newest >= 0) this.slot(this.newest).newer = index;
@@ -150,7 +159,7 @@ export class TableCache {
     if (this.used < this.limit && (this.oldest < 0 || this.slot(this.oldest).offset >= 0)) {
       if (this.used === this.capacity) this.grow();
       index = this.used++;
-      this.slot(index).data = heap.alloc(this.entryBytes);
+      this.slot(index).data = 0;
     } else {
       index = this.oldest;
       const r = this.writeSlot(index);
@@ -162,6 +171,10 @@ export class TableCache {
       this.unlink(index);
     }
     const slot = this.slot(index);
+    if (!slot.data) {
+      slot.data = heap.alloc(this.entryBytes);
+      this.filled++;
+    }
     slot.offset = offset;
     slot.dirtyFrom = 0;
     slot.dirtyTo = 0;
@@ -249,6 +262,23 @@ export class TableCache {
     this.needsFlush = false;
   }
 
+  /**
+   * Frees the memory of tables that were not asked for since the last call; changed ones stay. The newest table counts as
+   * unused when no other one was asked for in between: it costs a read at the most, and `get` need not note each use.
+   */
+  clean(): void {
+    for (let i = 0; i < this.used; i++) {
+      const slot = this.slot(i);
+      if (!slot.data || slot.dirtyTo || (slot.offset >= 0 && slot.stamp === this.age)) continue;
+      if (slot.offset >= 0) this.forget(i);
+      heap.free(slot.data);
+      slot.data = 0;
+      this.filled--;
+    }
+    this.age++;
+    if (this.used && !this.filled) this.release();
+  }
+
   /** From now on nothing of this cache is written before all of `other` is on stable storage. */
   depend(other: TableCache): i32 {
     if (this.dependsOn === other) return 0;
@@ -319,7 +349,11 @@ export class TableCache {
 
   /** Frees the memory. */
   release(): void {
-    for (let i = 0; i < this.used; i++) heap.free(this.slot(i).data);
+    for (let i = 0; i < this.used; i++) {
+      const data = this.slot(i).data;
+      if (data) heap.free(data);
+    }
+    this.filled = 0;
     if (this.slots) heap.free(this.slots);
     if (this.heads) heap.free(this.heads);
     this.slots = 0;

@@ -27,6 +27,8 @@ const OVERLAP_KINDS: Readonly<Record<string, number>> = {
   'inactive-l2': OverlapKind.INACTIVE_L2,
   'bitmap-directory': OverlapKind.BITMAP_DIRECTORY,
 };
+/** Seconds. */
+const CLEAN_INTERVAL = 600;
 const MAX_INTERVAL = 2n ** 32n - 1n;
 /** Of the file header: up to the incompatible features. */
 const HEADER_START = 80;
@@ -119,10 +121,15 @@ function takeOverlapCheck(options: Options): number {
   return kinds;
 }
 
+interface OpenOptions extends Qcow2OpenOptions {
+  /** Seconds; 0: caches are not cleaned. */
+  cleanInterval: number;
+}
+
 function takeOpenOptions(
   context: Omit<OpenContext, 'openChild' | 'openStored' | 'find' | 'warn'>,
   file: BlockNode,
-): Qcow2OpenOptions {
+): OpenOptions {
   const { node, options } = context;
   const lazyRefcounts = options.takeBoolean('lazy-refcounts');
   const passDiscard = options.takeBoolean('pass-discard-request') ?? node.common.discard;
@@ -160,6 +167,7 @@ function takeOpenOptions(
     passDiscardOther,
     discardNoUnref,
     overlapCheck,
+    cleanInterval: Number(interval ?? CLEAN_INTERVAL),
     ...(lazyRefcounts !== undefined && { lazyRefcounts }),
     ...(sizes.l2 !== undefined && { l2CacheSize: sizes.l2 }),
     ...(sizes.refcount !== undefined && { refcountCacheSize: sizes.refcount }),
@@ -306,7 +314,7 @@ export const qcow2: Driver = {
     const { engine, node, options } = context;
     const file = await context.openChild('file', Role.METADATA | Role.DATA | Role.PRIMARY, true);
     let dataFile: BlockNode | null;
-    let wanted: ReturnType<typeof takeOpenOptions>;
+    let wanted: OpenOptions;
     try {
       dataFile = await openDataFile(context, file);
       wanted = takeOpenOptions(context, file);
@@ -334,6 +342,7 @@ export const qcow2: Driver = {
       engine.close(handle);
       throw error;
     }
+    if (!node.noIo) node.cacheCleaner.start(wanted.cleanInterval);
     return handle;
   },
   mutableOptions: [
@@ -360,8 +369,12 @@ export const qcow2: Driver = {
     const old = takeOpenOptions({ ...context, options: before.given.clone() }, file);
     options.takeText('encrypt.key-secret');
     later(() => {
-      engine.changes.reopenQcow2(node.handle, wanted);
-      return () => engine.changes.reopenQcow2(node.handle, old);
+      const turn = (to: OpenOptions): void => {
+        engine.changes.reopenQcow2(node.handle, to);
+        node.cacheCleaner.start(to.cleanInterval);
+      };
+      turn(wanted);
+      return () => turn(old);
     });
   },
   details: (node) => {
