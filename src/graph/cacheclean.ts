@@ -32,8 +32,7 @@ export class CacheCleaner {
   }
 }
 
-/** A timer of Node.js keeps the process running unless told not to. */
+/** A timer of Node.js keeps the process running unless told not to; other runtimes' timers are numbers. */
 function letProcessEnd(timer: unknown): void {
-  if (typeof timer !== 'object' || timer === null || !('unref' in timer)) return;
-  if (typeof timer.unref === 'function') timer.unref();
+  if (typeof timer === 'object') (timer as { unref?: () => void } | null)?.unref?.();
 }
