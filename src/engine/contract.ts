@@ -15,7 +15,10 @@ import type { Filters } from './filters';
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
 export type NodeHandle = number & { readonly __node: unique symbol };
 
-/** A failed request or open. `message` is the text for the user; it is strerror(errno) if nothing more is known. */
+/**
+ * A failed request or open. `message` is the text for the user; it is strerror(errno) if nothing more is known. Lines behind
+ * the first one are hints for a person.
+ */
 export class BlockError extends Error {
   override readonly name = 'BlockError';
   constructor(

@@ -152,6 +152,8 @@ export interface ImageSnapshots {
   create(name: string, clock: 'now' | 'zero', icount: number | null): void;
   /** Fails with a `GraphError`. */
   delete(index: number): void;
+  /** Throws a `GraphError` if no snapshot may be applied. */
+  checkApply(): void;
   /** Makes the disk what it was. */
   apply(index: number): void;
   /** Shows a snapshot in place of the disk until a read-only node is closed; not through other nodes. */

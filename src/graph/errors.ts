@@ -31,7 +31,8 @@ export class GraphError extends QmpError {
 export function toGraphError(error: unknown): GraphError {
   if (error instanceof GraphError) return error;
   if (error instanceof BlockError || error instanceof FileError) {
-    return new GraphError(error.message, { errno: error.errno });
+    const [text = '', ...hints] = error.message.split('\n');
+    return new GraphError(text, { errno: error.errno, hints });
   }
   if (error instanceof LockError) return new GraphError(error.message, { errno: Errno.EAGAIN });
   throw error;

@@ -33,6 +33,12 @@ export function snapshotsOf(node: BlockNode): ImageSnapshots | null {
   const holder = holderOf(node);
   if (!holder) return null;
   const { engine } = holder;
+  const checkApply = (): void => {
+    // What they say is of the disk as it is now.
+    if (bitmapsOf(holder).length > 0) {
+      throw new GraphError('Device has active dirty bitmaps', { errno: Errno.EBUSY });
+    }
+  };
   return {
     list: () => {
       // Tables of snapshots point to data in the image, and there is none.
@@ -63,11 +69,9 @@ export function snapshotsOf(node: BlockNode): ImageSnapshots | null {
         throw plain ? failure.prefixed('Failed to remove snapshot from snapshot list: ') : failure;
       }
     },
+    checkApply,
     apply: (index) => {
-      // What they say is of the disk as it is now.
-      if (bitmapsOf(holder).length > 0) {
-        throw new BlockError(Errno.EBUSY, 'Device has active dirty bitmaps');
-      }
+      checkApply();
       engine.revertSnapshot(holder.handle, index);
     },
     // Only the format itself can do this.

@@ -77,6 +77,7 @@ async function apply(_session: VerbSession, user: BlockUser, name: string): Prom
   await step(`Could not apply snapshot '${name}': `, () => {
     const snapshots = user.snapshots();
     if (!snapshots) throw new ToolFailure('Block driver does not support snapshots');
+    snapshots.checkApply();
     const failure = 'Failed to load snapshot: ';
     const found = listSnapshots(snapshots);
     if (!found) throw new ToolFailure(failure + strerror(Errno.ENOTSUP));

@@ -34,10 +34,14 @@ function walk(image: Qcow2Node, n: i32, entry: usize): i32 {
     noteL1(image, i, entry);
     const extra = be32(entry + 36);
     if (extra > MAX_SNAPSHOT_EXTRA) {
-      return fail(Err.EFBIG, `Too much extra metadata in snapshot table entry ${i}`);
+      const text = `Too much extra metadata in snapshot table entry ${i}`;
+      return fail(Err.EFBIG, text + '\nYou can force-remove this extra metadata with qemu-img check -r all');
     }
     at += ENTRY_HEADER + <i64>extra + be16(entry + 12) + be16(entry + 14);
-    if (at - image.snapshotsOffset > MAX_SNAPSHOT_TABLE) return fail(Err.EFBIG, 'Snapshot table is too big');
+    if (at - image.snapshotsOffset > MAX_SNAPSHOT_TABLE) {
+      const hint = `You can force-remove all ${n - i} overhanging snapshots with qemu-img check -r all`;
+      return fail(Err.EFBIG, 'Snapshot table is too big\n' + hint);
+    }
   }
   image.snapshotsBytes = at - image.snapshotsOffset;
   return 0;
