@@ -54,6 +54,7 @@ export class Daemon {
       emit: (event, data) => this.emit(event, data),
       turn: () => turns.next(),
     });
+    this.graph.onDrain = (order) => this.jobs.drain(order);
     this.context = {
       environment,
       graph: this.graph,
@@ -115,7 +116,7 @@ export class Daemon {
   private async close(): Promise<void> {
     try {
       await this.exports.closeAll();
-      await this.jobs.shutDown();
+      await this.jobs.shutDown(this.graph.jobOrder());
       await this.graph.close();
     } finally {
       // The reply of the command that brought this about goes first.

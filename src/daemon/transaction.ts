@@ -43,6 +43,7 @@ export async function runTransaction(
   const inside: ActionContext = { ...context, group: grouped ? new JobTransaction() : null };
   const begun: BegunAction[] = [];
   let failure: { error: unknown } | null = null;
+  context.graph.drain();
   try {
     for (const action of list) {
       if (grouped && !GROUPABLE.includes(action.type)) {

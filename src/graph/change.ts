@@ -9,8 +9,11 @@ import { refreshFilename } from './filename';
 import { BlockNode, Role, type Link } from './node';
 import { preparePermissions, type PreparedPermissions } from './permissions';
 
-/** What ends nodes that nobody uses any more (the graph's opener). */
+/** What of the graph a change needs (its opener has it). */
 export interface NodeHolder {
+  /** Called before the links between nodes change. */
+  drain(): void;
+  /** Gives a reference back; nodes that nobody uses any more are closed. */
   unref(node: BlockNode): Promise<void>;
 }
 
@@ -182,6 +185,7 @@ export class GraphChange {
 
   /** Takes permissions and locks, and does the steps. On a failure all is as it was before the change was begun. */
   async prepare(): Promise<void> {
+    this.holder.drain();
     try {
       this.permissions = await preparePermissions(this.touched, this.turning);
       for (const step of this.steps) this.undo.push(await step());

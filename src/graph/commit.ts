@@ -5,7 +5,7 @@ import { backingOf, chain, findBacking, freezeChain, inChain, overlayOf, skipFil
 import { GraphChange, refreshNames } from './change';
 import { notYet } from './drivers/driver';
 import { GraphError } from './errors';
-import { commitTop, insertFilter } from './jobfilter';
+import { commitTop, insertFilter, removeFilter } from './jobfilter';
 import type { JobHost } from './jobhost';
 import { checkNoJob, type JobLinks } from './joblinks';
 import { BlockNode } from './node';
@@ -41,6 +41,7 @@ export class CommitGraph {
   private filter: BlockNode | null = null;
   private reopened: BlockNode[] = [];
   private unfreeze: () => void = () => undefined;
+  private done = false;
 
   private constructor(
     private readonly host: JobHost,
@@ -82,6 +83,7 @@ export class CommitGraph {
       await this.take(id);
     } catch (error) {
       await this.end();
+      await this.release();
       throw error;
     }
   }
@@ -146,18 +148,27 @@ export class CommitGraph {
     }
     refreshNames([overlay]);
     await change.commit();
+    this.done = true;
   }
 
-  /** Gives everything back. */
+  /** The work is over. The job is shown until it is dismissed; after a success its links to the images stay, as in QEMU. */
   async end(): Promise<void> {
-    const { baseUser, topUser, links, filter } = this;
-    this.baseUser = this.topUser = this.links = this.filter = null;
+    const { baseUser, topUser, filter } = this;
+    this.baseUser = this.topUser = this.filter = null;
     this.unfreeze();
     await baseUser?.closeNow();
     await topUser?.closeNow();
-    if (links) await this.host.removeJob(links, filter);
+    if (!this.done) await this.links?.release();
+    if (filter) await removeFilter(this.host.opener, filter);
     for (const node of this.reopened.splice(0))
       await setReadOnly(this.host.opener, node, true).catch(() => undefined);
+  }
+
+  /** Gives the images back. Those that only the job kept are closed. */
+  async release(): Promise<void> {
+    const { links } = this;
+    this.links = null;
+    if (links) await this.host.removeJob(links, null);
   }
 }
 

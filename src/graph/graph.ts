@@ -56,6 +56,8 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
   private readonly users: NodeUser[] = [];
   /** What jobs hold, the newest first. */
   private readonly jobLinks: JobLinks[] = [];
+  /** Called for each change of the links between nodes while jobs have nodes, with the {@link jobOrder}. */
+  onDrain: ((jobs: readonly string[]) => void) | null = null;
   /** The end of the last change that was asked for. */
   private last: Promise<unknown> = Promise.resolve();
 
@@ -66,6 +68,7 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     environment.engine.onFinding ??= (text) => environment.notice?.(text);
     this.opener = new Opener(environment);
     this.bitmaps = new GraphBitmaps(this.opener.table);
+    this.opener.onDrain = () => this.drain();
     this.creator = new Creator(this);
   }
 
@@ -80,6 +83,20 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     });
     this.last = result.catch(() => undefined);
     return result;
+  }
+
+  /** No request of any job is under way for a moment; jobs are told. */
+  drain(): void {
+    if (this.jobLinks.length > 0) this.onDrain?.(this.jobOrder());
+  }
+
+  /** The ids of the jobs that have nodes, by the age of their oldest one: in this order they stop for a {@link drain}. */
+  jobOrder(): string[] {
+    const ids = new Set<string>();
+    for (const node of this.opener.table.all()) {
+      for (const { parent } of node.parents) if (parent instanceof JobLinks) ids.add(parent.id);
+    }
+    return [...ids];
   }
 
   forget(user: NodeUser): void {

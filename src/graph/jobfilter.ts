@@ -1,7 +1,8 @@
 /**
- * Filters that jobs put above a node for as long as they run. Requests pass them without a change, so in the data plane
- * they are the node below: only the graph knows them.
+ * Filters that jobs put above a node for as long as they run. One that lets requests pass without a change is the node
+ * below in the data plane: only the graph knows it.
  */
+import type { NodeHandle } from '../engine/contract';
 import { Permission } from '../files/locks';
 import type { Driver } from './drivers/driver';
 import { GraphChange } from './change';
@@ -32,16 +33,6 @@ export const commitTop: Driver = {
   childPermissions: () => ({ perm: 0, shared: Permission.ALL }),
 };
 
-/** Above the image that is streamed into: what it reads may be written there at any time. */
-export const streamFilter: Driver = {
-  ...filterDriver,
-  name: 'copy-on-read',
-  childPermissions: (_node, _link, { perm, shared }) => ({
-    perm: perm | Permission.WRITE_UNCHANGED,
-    shared: shared | Permission.WRITE_UNCHANGED,
-  }),
-};
-
 /** How a filter is put in its place. */
 export interface FilterRequest {
   driver: Driver;
@@ -50,6 +41,8 @@ export interface FilterRequest {
   /** Default: a generated one, and the filter is one that users need not know of. */
   name?: string | undefined;
   readOnly: boolean;
+  /** Makes the filter in the data plane too; default: there it is the node below. */
+  open?: (below: NodeHandle) => NodeHandle;
 }
 
 /**
@@ -66,7 +59,8 @@ export async function insertFilter(
   filter.implicit = request.name === undefined;
   opener.table.name(filter, request.name);
   try {
-    filter.lend(below.handle);
+    if (request.open) filter.handle = request.open(below.handle);
+    else filter.lend(below.handle);
     const role = Role.FILTERED | Role.PRIMARY;
     const link: Link = {
       name: request.linkName,

@@ -26,16 +26,24 @@ export class JobLinks implements LinkParent {
     { perm, shared }: { perm: number; shared: number },
   ): Promise<void> {
     const link: Link = { name, role: 0, parent: this, node, perm, shared, stays: true };
+    this.opener.drain();
     await attach(link, null);
     this.links.unshift(link);
   }
 
+  /** Gives one node back. */
+  async drop(node: BlockNode): Promise<void> {
+    const at = this.links.findIndex((link) => link.node === node);
+    const [link] = at < 0 ? [] : this.links.splice(at, 1);
+    if (!link) return;
+    this.opener.drain();
+    await detach(link, null);
+    await this.opener.unref(node);
+  }
+
   /** Gives all nodes back. */
   async release(): Promise<void> {
-    for (const link of this.links.splice(0)) {
-      await detach(link, null);
-      await this.opener.unref(link.node);
-    }
+    for (const { node } of [...this.links]) await this.drop(node);
   }
 }
 

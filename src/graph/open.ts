@@ -51,8 +51,14 @@ export interface OpenRequest {
 /** Makes and ends nodes of one graph. */
 export class Opener {
   readonly table = new NodeTable();
+  /** Called before links between nodes change: QEMU stops all requests of all nodes for that moment. */
+  onDrain: () => void = () => undefined;
 
   constructor(readonly environment: GraphEnvironment) {}
+
+  drain(): void {
+    this.onDrain();
+  }
 
   /** Opens a node, or finds the one that is referred to. The caller has one reference afterwards. */
   async open(request: OpenRequest): Promise<BlockNode> {
@@ -224,6 +230,7 @@ export class Opener {
     const link: Link = { name, role, parent: node, node: child, perm: 0, shared: Permission.ALL };
     try {
       if (reaches(child, node)) throw new CycleError(child, name, node);
+      this.drain();
       await attach(link, node);
       if (described) child.inheritsFrom = node;
     } finally {
@@ -321,6 +328,7 @@ export class Opener {
   /** Gives a reference back; the last one closes the node. The first failure is thrown when all is closed. */
   async unref(node: BlockNode): Promise<void> {
     if (--node.references > 0) return;
+    this.drain();
     let failure: unknown = null;
     node.ready = false;
     try {

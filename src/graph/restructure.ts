@@ -49,6 +49,7 @@ export function changeChildren(
   opener: Opener,
   names: { parent: string; child?: string | undefined; node?: string | undefined },
 ): never {
+  opener.drain();
   const parent = opener.table.lookup(names.parent, names.parent);
   if (names.child !== undefined && names.node !== undefined) {
     throw new GraphError('The parameters child and node are in conflict');

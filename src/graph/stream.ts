@@ -6,7 +6,8 @@ import { checkNoJob, type JobLinks } from './joblinks';
 import { GraphChange, refreshNames } from './change';
 import { explain, GraphError } from './errors';
 import type { JobHost } from './jobhost';
-import { insertFilter, removeFilter, streamFilter } from './jobfilter';
+import { copyOnRead } from './drivers/copyonread';
+import { insertFilter, removeFilter } from './jobfilter';
 import { Role, type BlockNode } from './node';
 import { setReadOnly } from './reopen';
 import type { NodeUser } from './user';
@@ -72,15 +73,21 @@ export class StreamGraph {
       stream.filter = await explain(
         () =>
           insertFilter(host.opener, top, {
-            driver: streamFilter,
+            driver: copyOnRead,
             linkName: 'file',
             name: request.filterName,
             readOnly: false,
+            open: (below) =>
+              top.engine.filters.openCopyOnRead(below, {
+                readOnly: false,
+                cluster: top.type.details(top)?.clusterSize ?? 0,
+                bottom: (stream.bottom ?? top).handle,
+              }),
           }),
         (error) => error.prefixed('Could not create node: '),
       );
     } catch (error) {
-      await stream.end();
+      await stream.discard();
       throw error;
     }
     return stream;
@@ -118,7 +125,7 @@ export class StreamGraph {
   async finish(): Promise<void> {
     const { top, request, kept } = this;
     const hadBacking = belowInChain(top) !== null;
-    await this.letGo();
+    await this.dropFilter();
     if (!hadBacking || kept === belowInChain(top)) return;
     const image = kept && (kept.isFilter ? kept.filtered : kept);
     const name = request.backingFile ?? image?.filename ?? null;
@@ -138,24 +145,36 @@ export class StreamGraph {
     await change.commit();
   }
 
-  /** Gives everything back; the chain stays as it is now. */
+  /** The work is over; the chain stays as it is now. The job's links to the images stay too, as in QEMU. */
   async end(): Promise<void> {
-    await this.letGo();
+    await this.dropFilter();
     if (this.wasReadOnly && !this.top.readOnly)
       await setReadOnly(this.host.opener, this.top, true).catch(() => undefined);
   }
 
-  private async letGo(): Promise<void> {
-    const { user, links, filter } = this;
-    this.user = null;
+  /** Gives the images back. Those that only the job kept are closed. */
+  async release(): Promise<void> {
+    const { links } = this;
     this.links = null;
+    if (links) await this.host.removeJob(links, null);
+  }
+
+  /** Ends what was begun, when there is no job that could do it. */
+  async discard(): Promise<void> {
+    await this.end();
+    await this.release();
+  }
+
+  private async dropFilter(): Promise<void> {
+    const { user, filter, links } = this;
+    this.user = null;
     this.filter = null;
     this.unfreeze();
     this.unfreeze = () => undefined;
     await user?.closeNow();
-    // Nodes that only the job kept are closed when it has let go of all.
-    if (links) await this.host.removeJob(links, filter);
-    else if (filter) await removeFilter(this.host.opener, filter);
+    if (!filter) return;
+    await links?.drop(filter);
+    await removeFilter(this.host.opener, filter);
   }
 }
 

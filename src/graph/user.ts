@@ -76,6 +76,7 @@ export class NodeUser implements BlockUser, LinkParent {
       perm: options.perm,
       shared: options.shared,
     };
+    host.opener.drain();
     await attach(link, null);
     user.link = link;
     return user;
@@ -276,6 +277,7 @@ export class NodeUser implements BlockUser, LinkParent {
     }
     this.link = null;
     this.host.forget(this);
+    this.host.opener.drain();
     await detach(link, null);
     await this.host.opener.unref(link.node);
     if (failure !== null && !simulated) throw toGraphError(failure);

@@ -95,7 +95,7 @@ describe('a block job', () => {
     expect(job.blockInfo()).toMatchObject({ status: 'pending', busy: false, 'auto-finalize': false });
     await job.finalize();
     expect(bench.statuses()).toBe('BLOCK_JOB_COMPLETED concluded');
-    job.dismiss();
+    await job.dismiss();
     expect(bench.table.blockJobs()).toEqual([]);
   });
 

@@ -16,6 +16,8 @@ export interface TestDaemon {
   events: QmpEvent[];
   /** Whether the daemon has asked for its end. */
   exited: () => boolean;
+  /** Whether something waits for its turn to work. */
+  busy: () => boolean;
 }
 
 /** Each gets an engine of its own. */
@@ -31,17 +33,26 @@ export function openDaemonIn(directory: string): Omit<TestDaemon, 'files'> {
 
 function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'> {
   let exited = false;
+  let turns = 0;
   const daemon = new Daemon({
     engine: createEngine(MODULE),
     files,
     locks: new MemoryLocks(),
     version: '0.0.0-test',
     now: () => Date.now(),
-    turn: () => new Promise((resolve) => setTimeout(resolve, 0)),
+    turn: () => {
+      turns++;
+      return new Promise((resolve) =>
+        setTimeout(() => {
+          turns--;
+          resolve();
+        }, 0),
+      );
+    },
     exit: () => (exited = true),
     ...(directory !== undefined && { listen: (address, serve) => listenOn(address, serve, directory) }),
   });
   const events: QmpEvent[] = [];
   daemon.subscribe((event) => events.push(event));
-  return { daemon, events, exited: () => exited };
+  return { daemon, events, exited: () => exited, busy: () => turns > 0 };
 }

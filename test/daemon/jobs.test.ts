@@ -75,7 +75,7 @@ describe('a job', () => {
     expect(bench.statuses()).toBe('created running waiting pending');
     await job.finalize();
     expect(bench.statuses()).toBe('concluded');
-    job.dismiss();
+    await job.dismiss();
     expect(bench.statuses()).toBe('null');
   });
 
@@ -168,7 +168,9 @@ describe('a job', () => {
       expect(desc(() => bench.table.create(id, new Worker(), AUTOMATIC))).toBe(`Invalid job ID '${id}'`);
     expect(desc(() => bench.table.create('j', new Worker(), AUTOMATIC))).toBe("Job ID 'j' already in use");
     expect(desc(() => bench.table.find('k'))).toBe('Job not found');
-    expect(desc(() => job.dismiss())).toBe("Job 'j' in state 'running' cannot accept command verb 'dismiss'");
+    await expect(job.dismiss()).rejects.toThrow(
+      "Job 'j' in state 'running' cannot accept command verb 'dismiss'",
+    );
     expect(desc(() => job.complete())).toBe(
       "Job 'j' in state 'running' cannot accept command verb 'complete'",
     );
@@ -178,7 +180,7 @@ describe('a job', () => {
     const { bench, job } = await started(MANUAL);
     job.pause();
     await bench.settle();
-    const end = bench.table.shutDown();
+    const end = bench.table.shutDown([]);
     await bench.settle();
     await end;
     expect(bench.statuses()).toBe('created running paused running aborting concluded null');
@@ -310,7 +312,7 @@ describe('any sequence of verbs', () => {
               }
             }
           }
-          const end = bench.table.shutDown();
+          const end = bench.table.shutDown([]);
           await bench.settle();
           await end;
           expect(bench.table.list()).toEqual([]);

@@ -101,14 +101,15 @@ export function shellIn(directory: string): RunShell {
 }
 
 /**
- * Runs the steps. A step is over when nothing has come for `quiet` milliseconds (or, for `wait`, when the pattern has
- * come). Answers the lines of each step, masked.
+ * Runs the steps. A step is over when nothing has come for `quiet` milliseconds and the daemon is not `busy` (and, for
+ * `wait`, when the pattern has come). Answers the lines of each step, masked.
  */
 export async function run(
   transcript: Transcript,
   open: (monitor: string) => Promise<Client>,
   quiet: number,
   shell: RunShell,
+  busy: () => boolean = () => false,
 ): Promise<string[][]> {
   const clients = new Map<string, { client: Client; before: number; seen: number }>();
   const mask = new Mask();
@@ -137,7 +138,7 @@ export async function run(
         await sleep(2);
       }
     }
-    for (let before = -1; before !== total(); await sleep(quiet)) before = total();
+    for (let before = -1; before !== total() || busy(); await sleep(quiet)) before = total();
     for (const [name, entry] of clients) {
       const text = entry.client.received();
       for (const line of text.slice(entry.seen).split('\r\n'))
@@ -146,9 +147,43 @@ export async function run(
       entry.seen = text.length;
     }
     if (step.kind === 'send' && step.loose) lines.sort((a, b) => Number(isReply(a)) - Number(isReply(b)));
-    output.push(lines);
+    output.push(onceDrained(lines));
   }
   return output;
+}
+
+/**
+ * How often in a row QEMU stops all jobs for a moment while the graph changes is a matter of how it is built: `paused` and
+ * `running` of the same jobs that follow each other count as one.
+ */
+function onceDrained(lines: string[]): string[] {
+  const kept: string[] = [];
+  let last: string[] = [];
+  for (let at = 0; at < lines.length;) {
+    const drain = drainAt(lines, at);
+    if (drain.length === 0) kept.push(lines[at] ?? '');
+    else if (drain.join() !== last.join()) kept.push(...drain);
+    last = drain;
+    at += Math.max(1, drain.length);
+  }
+  return kept;
+}
+
+/** The lines of one drain, which begins at a line: each job pauses, and each goes on. */
+function drainAt(lines: readonly string[], at: number): string[] {
+  const take = (from: number, pattern: RegExp): string[] => {
+    const ids: string[] = [];
+    for (let match; (match = pattern.exec(lines[from + ids.length] ?? ''));) ids.push(match[1] ?? '');
+    return ids;
+  };
+  const paused = take(at, /"JOB_STATUS_CHANGE", "data": \{"status": "(?:paused|standby)", "id": "(.*?)"\}/);
+  const resumed = take(
+    at + paused.length,
+    /"JOB_STATUS_CHANGE", "data": \{"status": "(?:running|ready)", "id": "(.*?)"\}/,
+  );
+  const same =
+    paused.length > 0 && paused.toSorted().join() === resumed.slice(0, paused.length).toSorted().join();
+  return same ? lines.slice(at, at + 2 * paused.length) : [];
 }
 
 /** Takes out of the output of a tool what differs from run to run. */

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import type { FileStore } from '../../src/files/contract';
 import { NodeStore } from '../../src/files/node/store';
 import { openDaemon, openDaemonIn } from './daemon';
@@ -28,7 +28,8 @@ const sources = readdirSync(folder).map((file) => ({
 const replayable = sources.filter(({ source }) => haveTools || !/^! /m.test(source));
 
 describe('transcripts of the real daemon', () => {
-  it.each(replayable)('$name', async ({ name, source }) => {
+  // Most of the time they wait for silence.
+  it.concurrent.for(replayable)('$name', async ({ name, source }, { expect }) => {
     const path = join(import.meta.dirname, 'fixtures', `${name}.json`);
     if (!existsSync(path)) throw new Error(`${name} has not been recorded`);
     const recording = JSON.parse(readFileSync(path, 'utf8')) as Recording;
@@ -37,19 +38,30 @@ describe('transcripts of the real daemon', () => {
     // Shell commands need files that they can see.
     const needsDisk = transcript.steps.some(({ kind }) => kind === 'shell');
     const directory = needsDisk ? mkdtempSync(join(tmpdir(), 'replay-')) : '';
-    const { daemon, files } = needsDisk
+    const { daemon, files, busy } = needsDisk
       ? { ...openDaemonIn(directory), files: new NodeStore(directory) }
       : await openDaemon();
     for (const file of recording.files) await restore(files, file);
+    // Texts that the monitors have not taken yet, because a command is being done.
+    let unread = 0;
     const open = async (): Promise<Client> => {
       let text = '';
       const monitor = daemon.openMonitor({ write: (chunk) => (text += chunk) });
       return {
-        send: (bytes) => void monitor.receive(Buffer.from(bytes, 'latin1')),
+        send: (bytes) => {
+          unread++;
+          void monitor.receive(Buffer.from(bytes, 'latin1')).finally(() => unread--);
+        },
         received: () => text,
       };
     };
-    const output = await run(transcript, open, 15, shellIn(directory));
+    const output = await run(
+      transcript,
+      open,
+      needsDisk ? 15 : 4,
+      shellIn(directory),
+      () => busy() || unread > 0,
+    );
     const steps = ['greeting', ...transcript.steps.map((step) => ('text' in step ? step.text : step.kind))];
     const differences = steps
       .map((step, i) => ({ step, ours: output[i], real: recording.output[i] }))

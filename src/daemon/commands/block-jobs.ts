@@ -43,7 +43,7 @@ export const blockJobs: Handlers = {
       job.start();
       await job.begun;
     } catch (error) {
-      await run(() => stream.end());
+      await run(() => stream.discard());
       throw error;
     }
     return {};
@@ -107,8 +107,8 @@ export const blockJobs: Handlers = {
     return {};
   },
 
-  'block-job-dismiss': ({ id }, { jobs }) => {
-    jobs.findBlockJob(id).dismiss();
+  'block-job-dismiss': async ({ id }, { jobs }) => {
+    await jobs.findBlockJob(id).dismiss();
     return {};
   },
 

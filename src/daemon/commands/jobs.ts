@@ -29,8 +29,8 @@ export const jobs: Handlers = {
     return {};
   },
 
-  'job-dismiss': ({ id }, { jobs }) => {
-    jobs.find(id).dismiss();
+  'job-dismiss': async ({ id }, { jobs }) => {
+    await jobs.find(id).dismiss();
     return {};
   },
 };

@@ -187,14 +187,14 @@ export class BlockJob extends Job implements BlockJobControl {
       this.surroundings.emit('BLOCK_JOB_PENDING', { type: this.driver.type, id: this.id });
   }
 
-  override conclude(): void {
+  override conclude(): Promise<void> {
     if (this.cancelled) this.surroundings.emit('BLOCK_JOB_CANCELLED', this.eventData());
     else
       this.surroundings.emit('BLOCK_JOB_COMPLETED', {
         ...this.eventData(),
         ...(this.error !== null && { error: this.error }),
       });
-    super.conclude();
+    return super.conclude();
   }
 
   private eventData() {

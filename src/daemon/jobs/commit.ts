@@ -22,6 +22,7 @@ export function commitJob(
     run: (control) => copyAll(engine, commit, onError, control),
     prepare: () => exclusive(() => commit.finish()),
     clean: () => exclusive(() => commit.end()),
+    dispose: () => exclusive(() => commit.release()),
   };
 }
 

@@ -47,6 +47,8 @@ export interface JobDriver {
   abort?(): Promise<void> | void;
   /** After commit or abort; must not fail. */
   clean?(): Promise<void> | void;
+  /** The job is dismissed: what it kept beyond its end is given back; must not fail. */
+  dispose?(): Promise<void> | void;
   /** Asks a ready job to end; what it refuses is thrown. Absent: there is no such thing in this type. */
   complete?(): void;
 }
@@ -240,13 +242,20 @@ export class Job implements JobControl {
     return new Promise((resolve) => (this.stir = resolve));
   }
 
-  private enterPause(): void {
+  /** Whether it is at rest between two pieces of work and no user has paused it. */
+  get betweenPieces(): boolean {
+    return this.resting && this.pausedFrom === null;
+  }
+
+  /** Shows a job at rest as paused; see {@link holdOn} and `JobTable.drain`. */
+  enterPause(): void {
     if (this.pausedFrom !== null) return;
     this.pausedFrom = this.current;
     this.become(this.current === 'ready' ? 'standby' : 'paused');
   }
 
-  private leavePause(): void {
+  /** Ends {@link enterPause}. */
+  leavePause(): void {
     const before = this.pausedFrom;
     this.pausedFrom = null;
     if (before !== null) this.become(before);
@@ -269,12 +278,17 @@ export class Job implements JobControl {
   }
 
   /** The end is made: the job says so, and vanishes unless the user wants to see it first. */
-  conclude(): void {
+  async conclude(): Promise<void> {
     this.become('concluded');
-    if (this.options.autoDismiss) this.vanish();
+    if (this.options.autoDismiss) await this.vanish();
   }
 
-  private vanish(): void {
+  private async vanish(): Promise<void> {
+    this.leave();
+    await this.driver.dispose?.();
+  }
+
+  private leave(): void {
     this.become('null');
     this.surroundings.dismissed(this);
   }
@@ -282,7 +296,7 @@ export class Job implements JobControl {
   /** The job could not be made ready to start: it was never there. */
   discard(): void {
     this.transaction.remove(this);
-    this.vanish();
+    this.leave();
   }
 
   // ---- what users ask; each resolves when what it brought about at once is done
@@ -321,10 +335,8 @@ export class Job implements JobControl {
   async requestCancel(force: boolean): Promise<void> {
     this.cancelAsked = true;
     this.forced ||= force || !this.driver.softCancel || !this.isReady;
-    if (this.userPaused) {
-      this.userPaused = false;
-      this.leavePause();
-    }
+    this.userPaused = false;
+    this.leavePause();
     if (this.current === 'created') {
       this.fail(strerror(Errno.ECANCELED));
       await this.transaction.abort(this);
@@ -350,9 +362,9 @@ export class Job implements JobControl {
     await this.transaction.finalize();
   }
 
-  dismiss(): void {
+  async dismiss(): Promise<void> {
     this.apply('dismiss');
-    this.vanish();
+    await this.vanish();
   }
 
   /** Resolves when the driver works no more. */

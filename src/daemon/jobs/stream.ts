@@ -22,6 +22,7 @@ export function streamJob(
     run: (control) => copyAll(engine, stream, onError, control),
     prepare: () => exclusive(() => stream.finish()),
     clean: () => exclusive(() => stream.end()),
+    dispose: () => exclusive(() => stream.release()),
   };
 }
 

@@ -72,12 +72,33 @@ export class JobTable {
     return this.list().filter((job) => job instanceof BlockJob);
   }
 
-  /** Cancels what works, waits for it, and dismisses everything. */
-  async shutDown(): Promise<void> {
+  /**
+   * The graph changes: jobs that work are paused for this moment, in the given order of ids, and go on oldest first.
+   * There is nothing to wait for, because at a pause point no request is under way.
+   */
+  drain(order: readonly string[]): void {
+    const stopped = this.stop(order);
+    for (const job of this.jobs.values()) if (stopped.has(job)) job.leavePause();
+  }
+
+  private stop(order: readonly string[]): Set<Job> {
+    const stopped = new Set<Job>();
+    for (const id of order) {
+      const job = this.jobs.get(id);
+      if (!job?.betweenPieces) continue;
+      job.enterPause();
+      stopped.add(job);
+    }
+    return stopped;
+  }
+
+  /** Stops what works as for a {@link drain}, cancels it, waits for it, and dismisses everything, newest first. */
+  async shutDown(order: readonly string[]): Promise<void> {
+    this.stop(order);
     for (const job of this.list()) {
       if (job.status !== 'concluded' && job.status !== 'null') await job.requestCancel(true);
       await job.settled();
-      if (job.status === 'concluded') job.dismiss();
+      if (job.status === 'concluded') await job.dismiss();
     }
   }
 }

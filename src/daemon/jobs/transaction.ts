@@ -74,7 +74,7 @@ export class JobTransaction {
     for (const job of this.jobs) {
       await job.driver.commit?.();
       await job.driver.clean?.();
-      job.conclude();
+      await job.conclude();
     }
   }
 
@@ -94,7 +94,7 @@ export class JobTransaction {
     for (const job of this.jobs) {
       await job.driver.abort?.();
       await job.driver.clean?.();
-      job.conclude();
+      await job.conclude();
     }
   }
 }
