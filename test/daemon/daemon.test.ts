@@ -34,8 +34,8 @@ describe('the daemon', () => {
     expect(await daemon.execute('block-stream', { 'job-id': 'j' })).toEqual(
       refused("Parameter 'device' is missing"),
     );
-    expect(await daemon.execute('query-block-exports')).toEqual(
-      refused('The command query-block-exports is not available yet in qsd-web 0.0.0-test'),
+    expect(await daemon.execute('query-chardev')).toEqual(
+      refused('The command query-chardev is not available yet in qsd-web 0.0.0-test'),
     );
   });
 
