@@ -25,6 +25,21 @@ const ACTIONS: Actions = {
     await graph.snapshotInternal(device, name);
     return { abort: () => graph.snapshotDeleteInternal({ device, name }).then(() => undefined) };
   },
+
+  'block-dirty-bitmap-add': (data, { graph }) => graph.bitmaps.add(data),
+
+  'block-dirty-bitmap-remove': async ({ node, name }, { graph }) => graph.bitmaps.remove(node, name),
+
+  'block-dirty-bitmap-clear': async ({ node, name }, { graph }) => graph.bitmaps.clear(node, name),
+
+  'block-dirty-bitmap-enable': async ({ node, name }, { graph }) =>
+    graph.bitmaps.setEnabled(node, name, true),
+
+  'block-dirty-bitmap-disable': async ({ node, name }, { graph }) =>
+    graph.bitmaps.setEnabled(node, name, false),
+
+  'block-dirty-bitmap-merge': async ({ node, target, bitmaps }, { graph }) =>
+    graph.bitmaps.merge(node, target, bitmaps),
 };
 
 export const transactions: Handlers = {
