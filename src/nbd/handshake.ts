@@ -65,7 +65,7 @@ class OptionData {
   ) {}
 
   async take(count: number): Promise<Uint8Array> {
-    if (count > this.left) throw this.unexpected();
+    if (count > this.left) throw this.cutOff();
     if (!(await this.reader.wait(count))) throw new Disconnect('the option is cut off');
     this.left -= count;
     return this.reader.take(count);
@@ -80,7 +80,7 @@ class OptionData {
   }
 
   async skip(count: number): Promise<void> {
-    if (count > this.left) throw this.unexpected();
+    if (count > this.left) throw this.cutOff();
     this.left -= count;
     if (!(await this.reader.skip(count))) throw new Disconnect('the option is cut off');
   }
@@ -95,6 +95,10 @@ class OptionData {
   /** Refuses data that nobody has asked for. */
   end(): void {
     if (this.left > 0) throw this.unexpected();
+  }
+
+  private cutOff(): Refusal {
+    return new Refusal(Reply.ERR_INVALID, `Inconsistent lengths in option ${optionName(this.option)}`);
   }
 
   unexpected(): Refusal {
@@ -261,9 +265,9 @@ export class Handshake {
   private async info(data: OptionData): Promise<Agreement | undefined> {
     const { name, target: find } = await this.known(data);
     const count = await data.u16();
-    if (data.left !== 2 * count) throw data.unexpected();
     const wanted = new Set<number>();
     for (let i = 0; i < count; i++) wanted.add(await data.u16());
+    data.end();
     const target = find();
     const informing = (data.option as Option) === Option.INFO;
     const { minBlock } = target;

@@ -12,6 +12,7 @@ import {
 
 /** One request. */
 export interface Request {
+  magic: number;
   flags: number;
   /** {@link Command}, or any number that a client thinks of. */
   type: number;
@@ -24,13 +25,13 @@ export interface Request {
   exact: () => { offset: bigint; length: bigint };
 }
 
-/** Reads a header; null: it is none. */
-export function parseRequest(header: Uint8Array, style: HeaderStyle): Request | null {
+/** Reads a header. */
+export function parseRequest(header: Uint8Array, style: HeaderStyle): Request {
   const view = viewOf(header);
   const extended = style === 'extended';
-  if (view.getUint32(0) !== (extended ? EXTENDED_REQUEST_MAGIC : REQUEST_MAGIC)) return null;
   const u64 = (at: number): number => view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
   return {
+    magic: view.getUint32(0),
     flags: view.getUint16(4),
     type: view.getUint16(6),
     cookie: view.getBigUint64(8),
@@ -41,6 +42,15 @@ export function parseRequest(header: Uint8Array, style: HeaderStyle): Request | 
       length: extended ? view.getBigUint64(24) : BigInt(view.getUint32(24)),
     }),
   };
+}
+
+/** What forbids to go on with the connection, because nobody knows where the next request begins; or null. */
+export function breakOf(request: Request, style: HeaderStyle): Refused | null {
+  const { magic } = request;
+  const expected = style === 'extended' ? EXTENDED_REQUEST_MAGIC : REQUEST_MAGIC;
+  if (magic !== expected)
+    return `invalid magic (got 0x${magic.toString(16)}, expected 0x${expected.toString(16)})`;
+  return payloadOf(request, style) > MAX_PAYLOAD ? tooLarge(request) : null;
 }
 
 /** Bytes that follow the header. */
@@ -68,9 +78,19 @@ function allowedFlags(request: Request, agreement: Agreement): number {
         CommandFlag.REQ_ONE |
         (style === 'extended' && agreement.contexts.length > 0 ? CommandFlag.PAYLOAD_LEN : 0)
       );
-    default:
+    case Command.DISC:
+    case Command.FLUSH:
+    case Command.TRIM:
+    case Command.CACHE:
       return CommandFlag.FUA;
+    default:
+      return 0;
   }
+}
+
+/** What is said about data, or a length, that is too large. */
+function tooLarge(request: Request): Refused {
+  return `len (${String(request.exact().length)}) is larger than max len (${MAX_PAYLOAD})`;
 }
 
 /**
@@ -81,39 +101,22 @@ export function refusalOf(request: Request, length: number, agreement: Agreement
   const { type, flags, offset } = request;
   const { target, contexts } = agreement;
   const command = type as Command;
-  switch (command) {
-    case Command.READ:
-    case Command.WRITE:
-    case Command.CACHE:
-      if (length > MAX_PAYLOAD)
-        return `len (${String(request.exact().length)}) is larger than max len (${MAX_PAYLOAD})`;
-      break;
-    case Command.FLUSH:
-    case Command.DISC:
-    case Command.TRIM:
-    case Command.WRITE_ZEROES:
-      break;
-    case Command.BLOCK_STATUS:
-      break;
-    default:
-      return `invalid request type (${String(type)}) received`;
-  }
+  if ((command === Command.READ || command === Command.CACHE) && length > MAX_PAYLOAD)
+    return tooLarge(request);
   const writes = command === Command.WRITE || command === Command.TRIM || command === Command.WRITE_ZEROES;
   if (writes && !target.writable) return 'Export is read-only';
   if (command !== Command.FLUSH && (offset > target.size || length > target.size - offset)) {
     const exact = request.exact();
+    const shown = length === request.length ? String(exact.length) : String(length);
     return (
-      `operation past EOF; From: ${String(exact.offset)}, Len: ${String(exact.length)}, ` +
-      `Size: ${String(target.size)}`
+      `operation past EOF; From: ${String(exact.offset)}, Len: ${shown}, ` + `Size: ${String(target.size)}`
     );
   }
   if (flags & ~allowedFlags(request, agreement)) {
-    const shown = flags.toString(16);
-    return `unsupported flags for command ${COMMAND_NAMES[type] ?? ''} (got 0x${shown})`;
+    const name = COMMAND_NAMES[type] ?? '<unknown>';
+    return `unsupported flags for command ${name} (got 0x${flags.toString(16)})`;
   }
-  if (command === Command.BLOCK_STATUS) {
-    if (length === 0) return 'need non-zero length';
-    if (contexts.length === 0) return 'CMD_BLOCK_STATUS not negotiated';
-  }
-  return null;
+  if (command === Command.BLOCK_STATUS && contexts.length === 0) return 'CMD_BLOCK_STATUS not negotiated';
+  if (command === Command.BLOCK_STATUS && length === 0) return 'need non-zero length';
+  return COMMAND_NAMES[type] === undefined ? `invalid request type (${type}) received` : null;
 }

@@ -51,8 +51,6 @@ export class NbdServer implements HandshakeHost {
   private readonly buffer: IoBuffer;
   private listener: Listener | null = null;
   private closed = false;
-  /** Called when a client that had chosen an export has gone. */
-  onGone: ((target: NbdExport) => void) | null = null;
 
   constructor(
     private readonly surroundings: NbdServerHost,
@@ -113,32 +111,36 @@ export class NbdServer implements HandshakeHost {
     await Promise.all(connections.map(({ over }) => over));
   }
 
-  /** Serves a client, now or when others have gone. */
-  connect(stream: ByteStream): void {
+  /** Serves a client, now or when others have gone; resolves when it has gone itself, or has to wait. */
+  async connect(stream: ByteStream): Promise<void> {
     const { maxConnections } = this.options;
     if (this.closed || this.waiting.length >= MAX_WAITING) stream.destroy();
     else if (maxConnections > 0 && this.connections.size >= maxConnections) this.waiting.push(stream);
-    else this.begin(stream);
+    else await this.begin(stream);
   }
 
-  private begin(stream: ByteStream): void {
+  private begin(stream: ByteStream): Promise<void> {
     const connection: Connection = { stream, target: null, over: Promise.resolve() };
     this.connections.add(connection);
-    connection.over = this.serve(connection)
-      .catch((error: unknown) => {
-        if (!(error instanceof Disconnect)) throw error;
-        this.surroundings.log?.(error.message);
-      })
-      .finally(() => {
-        stream.close();
-        this.connections.delete(connection);
-        if (connection.target) this.onGone?.(connection.target);
-        const next = this.waiting.shift();
-        if (next) this.connect(next);
-      });
+    connection.over = this.serve(connection).finally(() => {
+      stream.close();
+      this.connections.delete(connection);
+      const next = this.waiting.shift();
+      if (next) void this.connect(next);
+    });
+    return connection.over;
   }
 
   private async serve(connection: Connection): Promise<void> {
+    try {
+      await this.converse(connection);
+    } catch (error) {
+      if (!(error instanceof Disconnect)) throw error;
+      this.surroundings.log?.(error.message);
+    }
+  }
+
+  private async converse(connection: Connection): Promise<void> {
     const { stream } = connection;
     const reader = new ByteReader(stream);
     const agreement = await this.negotiate(reader, stream);

@@ -1,14 +1,14 @@
 /** The connection below the protocol: bytes in both directions, whatever carries them. */
 
-/** A connection. Failures of the transport are ends: {@link read} answers null and {@link write} resolves. */
+/** A connection. Failures of the transport are ends: {@link read} answers null and {@link write} false. */
 export interface ByteStream {
   /** The next bytes that came, at least one; null when no more come. The caller owns them. Asked one at a time. */
   read(): Promise<Uint8Array | null>;
   /**
    * Sends pieces in their order. Their memory must not change afterwards. Resolves when the other side has taken enough
-   * of what was sent, or is gone.
+   * of what was sent; to false when it takes no more.
    */
-  write(pieces: readonly Uint8Array[]): Promise<void>;
+  write(pieces: readonly Uint8Array[]): Promise<boolean>;
   /** Ends both directions; what was written before still goes out if the other side takes it. */
   close(): void;
   /** Ends both directions at once. */

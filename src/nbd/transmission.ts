@@ -2,13 +2,13 @@
  * The transmission phase of one connection: requests are read, done and answered. Requests of the engine are synchronous
  * and small ones are answered at once; long ones give way after some milliseconds, and others may overtake them.
  */
-import { BlockError, RequestFlag } from '../engine/contract';
+import { BlockError, RequestFlag, Status } from '../engine/contract';
 import { Errno, strerror } from '../files/contract';
 import { allocationContext, extentsOf, type MetaContext } from './contexts';
 import type { SessionHost } from './export';
 import { Disconnect, type Agreement } from './handshake';
 import { Replies, type Message } from './replies';
-import { parseRequest, payloadOf, refusalOf, type Request } from './request';
+import { breakOf, parseRequest, payloadOf, refusalOf, type Request } from './request';
 import { viewOf, type ByteReader, type ByteStream } from './stream';
 import {
   Allocation,
@@ -101,24 +101,25 @@ export class Transmission {
     const { style } = this.agreement;
     const headerBytes = style === 'extended' ? EXTENDED_REQUEST_BYTES : REQUEST_BYTES;
     try {
-      for (;;) {
+      while (!this.ended) {
         if (!this.reader.has(headerBytes)) {
           if (!(await this.reader.wait(headerBytes))) return;
           this.began = performance.now();
         }
         const request = parseRequest(this.reader.take(headerBytes), style);
-        if (!request) throw new Disconnect('invalid magic');
+        const broken = breakOf(request, style);
+        if (broken !== null) {
+          this.send(this.replies.error(request, WireError.EINVAL, broken));
+          throw new Disconnect(broken);
+        }
         if ((request.type as Command) === Command.DISC) return;
         const payload = payloadOf(request, style);
-        if (payload > MAX_PAYLOAD) {
-          throw new Disconnect(
-            `len (${String(request.exact().length)}) is larger than max len (${MAX_PAYLOAD})`,
-          );
-        }
         if (payload > 0 && !this.reader.has(payload) && !(await this.reader.wait(payload))) return;
         await this.serve(request, this.reader.take(payload));
       }
     } finally {
+      // Replies that are complete go out first.
+      await Promise.resolve();
       this.ended = true;
       while (this.running > 0) await this.change();
     }
@@ -197,7 +198,8 @@ export class Transmission {
     const bytes = this.outgoingBytes;
     this.outgoing = [];
     this.outgoingBytes = 0;
-    await this.stream.write(pieces);
+    // Nobody is there any more: what is still to be read of it is not done.
+    if (!(await this.stream.write(pieces))) this.ended = true;
     this.unsent -= bytes;
     this.wake();
   }
@@ -219,7 +221,7 @@ export class Transmission {
     let contexts = agreement.contexts;
     const fua = (request.flags & CommandFlag.FUA) !== 0;
     const type = request.type as Command;
-    if (type === Command.BLOCK_STATUS && payload.length > 0) {
+    if (type === Command.BLOCK_STATUS && request.flags & CommandFlag.PAYLOAD_LEN && contexts.length > 0) {
       const chosen = contextsByPayload(contexts, payload);
       if (!chosen) {
         this.send(this.replies.error(request, WireError.EINVAL, 'CMD_BLOCK_STATUS payload not valid'));
@@ -252,7 +254,7 @@ export class Transmission {
         yield* this.writeZeroes(request);
         break;
       case Command.CACHE:
-        yield* this.inBuffers(request, (offset, bytes) => device.read(offset, bytes, this.host.buffer));
+        yield* this.inBuffers(request, (offset, bytes) => this.cache(offset, bytes));
         break;
       case Command.BLOCK_STATUS:
         for (const [index, context] of contexts.entries()) {
@@ -317,6 +319,24 @@ export class Transmission {
     }
   }
 
+  /** Brings data into the top layer, if clients may change it, else it reads only. */
+  private cache(offset: number, bytes: number): void {
+    const { device, writable } = this.agreement.target;
+    const { buffer } = this.host;
+    for (let at = offset; at < offset + bytes;) {
+      const status = device.blockStatusAbove(null, at, offset + bytes - at);
+      const length = Math.min(status.bytes, offset + bytes - at);
+      if (length <= 0) return;
+      if (status.flags & Status.ZERO) {
+        if (writable && status.depth !== 1) device.writeZeroes(at, length);
+      } else {
+        device.read(at, length, buffer);
+        if (writable && status.depth !== 1) device.write(at, length, buffer);
+      }
+      at += length;
+    }
+  }
+
   private *write(request: Request, payload: Uint8Array): Work {
     const { device, writeThrough } = this.agreement.target;
     const { buffer } = this.host;
@@ -364,7 +384,7 @@ function contextsByPayload(
   contexts: readonly MetaContext[],
   payload: Uint8Array,
 ): { length: number; contexts: MetaContext[] } | null {
-  if (payload.length < 8 || payload.length % 4 !== 0) return null;
+  if (payload.length <= 8 || payload.length % 4 !== 0) return null;
   const view = viewOf(payload);
   const ids = new Set<number>();
   for (let at = 8; at < payload.length; at += 4) ids.add(view.getUint32(at));

@@ -39,7 +39,6 @@ const OPTION_NAMES: Readonly<Record<number, string>> = {
   1: 'export name',
   2: 'abort',
   3: 'list',
-  4: 'peek export',
   5: 'starttls',
   6: 'info',
   7: 'go',

@@ -24,14 +24,15 @@ export class SocketStream implements ByteStream {
     }
   }
 
-  async write(pieces: readonly Uint8Array[]): Promise<void> {
+  async write(pieces: readonly Uint8Array[]): Promise<boolean> {
     const { socket } = this;
-    if (!socket.writable) return;
+    if (!socket.writable) return false;
     socket.cork();
     let taken = true;
     for (const piece of pieces) taken = socket.write(piece);
     socket.uncork();
     if (!taken) await (this.full ??= this.drained());
+    return socket.writable;
   }
 
   private drained(): Promise<void> {

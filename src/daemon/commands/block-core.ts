@@ -13,8 +13,8 @@ export const blockCore: Handlers = {
     return {};
   },
 
-  'blockdev-reopen': async ({ options }, { graph }) => {
-    await graph.blockdevReopen(options);
+  'blockdev-reopen': async ({ options }, { graph, exports }) => {
+    await exports.quiesced(() => graph.blockdevReopen(options));
     return {};
   },
 

@@ -103,7 +103,7 @@ export class ExportTable {
   private async openListener(address: SocketAddress, server: NbdServer): Promise<{ close(): void }> {
     const { listen } = this.surroundings.environment;
     if (!listen) throw new QmpError('This program has no sockets to listen on');
-    return listen(address, (stream) => server.connect(stream));
+    return listen(address, (stream) => void server.connect(stream));
   }
 
   /** nbd-server-stop: all that it serves ends, the newest first. */
