@@ -32,20 +32,8 @@ export type Actions = { readonly [K in Kind]?: Begin<K> };
 /** The actions whose jobs can end together. */
 const GROUPABLE: readonly Kind[] = ['blockdev-backup', 'drive-backup'];
 
-/**
- * Does a list of actions, at one moment for the clients of exports. The first refusal is thrown when everything is as it
- * was before.
- */
-export function runTransaction(
-  actions: Actions,
-  list: readonly TransactionAction[],
-  properties: TransactionProperties,
-  context: CommandContext,
-): Promise<void> {
-  return context.exports.quiesced(() => runActions(actions, list, properties, context));
-}
-
-async function runActions(
+/** Does a list of actions. The first refusal is thrown when everything is as it was before. */
+export async function runTransaction(
   actions: Actions,
   list: readonly TransactionAction[],
   properties: TransactionProperties,

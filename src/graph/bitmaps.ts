@@ -166,6 +166,15 @@ export class GraphBitmaps {
     return this.named(node, name);
   }
 
+  /** The bitmap with this name of a node or of the nearest one below it that has it; null: none has. */
+  below(nodeName: string, name: string): NodeBitmap | null {
+    for (let node = this.table.find(nodeName); node; node = node.filtered ?? node.backing) {
+      const bitmap = findBitmap(node, name);
+      if (bitmap) return bitmap;
+    }
+    return null;
+  }
+
   private named(node: BlockNode, name: string): NodeBitmap {
     const bitmap = findBitmap(node, name);
     if (!bitmap) throw new GraphError(`Dirty bitmap '${name}' not found`);

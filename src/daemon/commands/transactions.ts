@@ -1,7 +1,8 @@
 /** The chapter on transactions: the actions, and those commands that are transactions of one action. */
 import { QmpError } from '../../qapi/index';
+import type { TransactionAction, TransactionProperties } from '../../qapi/types.generated';
 import { runTransaction, type Actions } from '../transaction';
-import type { Handlers } from './registry';
+import type { CommandContext, Handlers } from './registry';
 
 /** How each type of action is begun and ended. */
 const ACTIONS: Actions = {
@@ -42,24 +43,33 @@ const ACTIONS: Actions = {
     graph.bitmaps.merge(node, target, bitmaps),
 };
 
+/** A transaction that is one moment for the clients of exports. */
+function atOnce(
+  list: readonly TransactionAction[],
+  properties: TransactionProperties,
+  context: CommandContext,
+): Promise<void> {
+  return context.exports.quiesced(() => runTransaction(ACTIONS, list, properties, context));
+}
+
 export const transactions: Handlers = {
   transaction: async ({ actions, properties }, context) => {
-    await runTransaction(ACTIONS, actions, properties ?? {}, context);
+    await atOnce(actions, properties ?? {}, context);
     return {};
   },
 
   'blockdev-snapshot': async (data, context) => {
-    await runTransaction(ACTIONS, [{ type: 'blockdev-snapshot', data }], {}, context);
+    await atOnce([{ type: 'blockdev-snapshot', data }], {}, context);
     return {};
   },
 
   'blockdev-snapshot-sync': async (data, context) => {
-    await runTransaction(ACTIONS, [{ type: 'blockdev-snapshot-sync', data }], {}, context);
+    await atOnce([{ type: 'blockdev-snapshot-sync', data }], {}, context);
     return {};
   },
 
   'blockdev-snapshot-internal-sync': async (data, context) => {
-    await runTransaction(ACTIONS, [{ type: 'blockdev-snapshot-internal-sync', data }], {}, context);
+    await atOnce([{ type: 'blockdev-snapshot-internal-sync', data }], {}, context);
     return {};
   },
 };

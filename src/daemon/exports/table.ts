@@ -1,7 +1,8 @@
 /** The block exports of a daemon and its NBD server: made, told, and removed in QEMU's order and words. */
-import type { BlockGraph, BlockUser, NodeView } from '../../graph/index';
+import { checkUsable, type NodeBitmap } from '../../graph/bitmaps';
+import type { BlockGraph, BlockUser } from '../../graph/index';
 import { Permission } from '../../files/locks';
-import { MAX_STRING, NbdServer, type ExportBitmap, type NbdExport } from '../../nbd/index';
+import { MAX_STRING, NbdServer, type NbdExport } from '../../nbd/index';
 import {
   QmpError,
   type BlockDirtyBitmapOrStr,
@@ -13,7 +14,7 @@ import {
   type SocketAddress,
 } from '../../qapi/index';
 import type { DaemonEnvironment } from '../environment';
-import { exportBitmap, findBitmap, type FoundBitmap } from './bitmaps';
+import { exportBitmap } from './bitmaps';
 
 /** Connections at the same time, unless told otherwise. */
 const MAX_CONNECTIONS = 100;
@@ -36,6 +37,8 @@ interface BlockExport {
   readonly id: string;
   readonly user: BlockUser;
   readonly target: NbdExport;
+  /** Nobody else may use them meanwhile. */
+  readonly bitmaps: readonly NodeBitmap[];
   shuttingDown: boolean;
   /** Resolves when it is gone. */
   gone: Promise<void>;
@@ -184,6 +187,8 @@ export class ExportTable {
     await user.setPermissions(user.perm, Permission.ALL & ~Permission.RESIZE);
     const writable = options.writable ?? false;
     const size = user.length();
+    const bitmaps = (options.bitmaps ?? []).map((wanted) => this.bitmap(user, wanted, writable));
+    for (const bitmap of bitmaps) bitmap.busy = true;
     const target: NbdExport = {
       name,
       description,
@@ -193,43 +198,33 @@ export class ExportTable {
       minBlock: user.node.requestAlignment,
       device: user,
       allocationDepth: options['allocation-depth'] ?? false,
-      bitmaps: (options.bitmaps ?? []).map((wanted) => this.bitmap(user, wanted, writable)),
+      bitmaps: bitmaps.map((bitmap) => exportBitmap(bitmap)),
     };
     return {
       id: options.id,
       user,
       target,
+      bitmaps,
       shuttingDown: false,
       gone: Promise.resolve(),
     };
   }
 
-  private bitmapBelow(user: BlockUser, name: string): FoundBitmap {
-    const { engine } = this.surroundings.environment;
-    for (let node: NodeView | null = user.node; node; node = node.filtered ?? node.backing) {
-      const found = findBitmap(engine, node, name);
-      if (found) return found;
+  /** The bitmap that clients are to see; nobody has claimed it yet. */
+  private bitmap(user: BlockUser, wanted: BlockDirtyBitmapOrStr, writable: boolean): NodeBitmap {
+    const { bitmaps } = this.surroundings.graph;
+    const bitmap =
+      typeof wanted === 'string'
+        ? bitmaps.below(user.node.name, wanted)
+        : bitmaps.lookup(wanted.node, wanted.name);
+    if (!bitmap)
+      throw new QmpError(`Bitmap '${typeof wanted === 'string' ? wanted : wanted.name}' is not found`);
+    checkUsable(bitmap, { readOnly: 'allowed' });
+    // Who names the node means that very bitmap, as it is.
+    if (typeof wanted === 'string' && !writable && !bitmap.node.readOnly && bitmap.recording) {
+      throw new QmpError(`Enabled bitmap '${bitmap.state.name}' incompatible with readonly export`);
     }
-    throw new QmpError(`Bitmap '${name}' is not found`);
-  }
-
-  private bitmapOf(wanted: { node: string; name: string }): FoundBitmap {
-    const node = this.surroundings.graph.find(wanted.node);
-    if (!node) throw new QmpError(`Node '${wanted.node}' not found`);
-    const found = findBitmap(this.surroundings.environment.engine, node, wanted.name);
-    if (!found) throw new QmpError(`Dirty bitmap '${wanted.name}' not found`);
-    return found;
-  }
-
-  /** @param writable whether clients can change what the bitmap is about */
-  private bitmap(user: BlockUser, wanted: BlockDirtyBitmapOrStr, writable: boolean): ExportBitmap {
-    const { engine } = this.surroundings.environment;
-    const found = typeof wanted === 'string' ? this.bitmapBelow(user, wanted) : this.bitmapOf(wanted);
-    const name = typeof wanted === 'string' ? wanted : wanted.name;
-    if (!writable && !found.node.readOnly && engine.bitmaps.state(found.handle).enabled) {
-      throw new QmpError(`Enabled bitmap '${name}' incompatible with readonly export`);
-    }
-    return exportBitmap(engine, found.handle);
+    return bitmap;
   }
 
   /** nbd-server-add: a read-only node is exported read-only without a word. */
@@ -275,6 +270,7 @@ export class ExportTable {
 
   private async finishRemoval(entry: BlockExport): Promise<void> {
     await this.server?.drop(entry.target);
+    for (const bitmap of entry.bitmaps) bitmap.busy = false;
     try {
       await entry.user.close();
     } catch (error) {
