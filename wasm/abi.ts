@@ -321,3 +321,14 @@ export const enum StoredFlag {
   IN_USE = 1,
   AUTO = 2,
 }
+
+/** The leaky buckets of a throttle group; all requests, reads, writes, of bytes and of operations. */
+export const enum ThrottleBucket {
+  BPS_TOTAL = 0,
+  BPS_READ = 1,
+  BPS_WRITE = 2,
+  IOPS_TOTAL = 3,
+  IOPS_READ = 4,
+  IOPS_WRITE = 5,
+  COUNT = 6,
+}

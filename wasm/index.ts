@@ -395,3 +395,4 @@ export function stats(handle: i32): i32 {
 
 export * from './exports/bitmaps';
 export * from './exports/filters';
+export * from './exports/throttle';

@@ -17,6 +17,7 @@ import type { DaemonEnvironment } from './environment';
 import { ExportTable } from './exports/table';
 import { JobTable } from './jobs/table';
 import { Turns } from './jobs/turns';
+import { ObjectTable } from './objects/table';
 import { Monitor, type MonitorOptions } from './monitor';
 
 /** What a command answers: a value, never an exception. */
@@ -47,6 +48,7 @@ export class Daemon {
       emit: (event, data) => this.emit(event, data),
       turn: () => turns.next(),
       now: () => performance.now(),
+      throttled: () => environment.engine.throttle.delay(),
     });
     this.exports = new ExportTable({
       environment,
@@ -60,6 +62,7 @@ export class Daemon {
       graph: this.graph,
       jobs: this.jobs,
       exports: this.exports,
+      objects: new ObjectTable({ graph: this.graph }),
       quit: () => this.end(),
     };
     environment.engine.onEvent = (event) => this.engineEvent(event);

@@ -13,6 +13,7 @@ import { blockJobs } from './commands/block-jobs';
 import { control } from './commands/control';
 import { exports } from './commands/exports';
 import { jobs } from './commands/jobs';
+import { objects } from './commands/objects';
 import { snapshots } from './commands/snapshots';
 import { transactions } from './commands/transactions';
 import type { CommandContext, Handlers } from './commands/registry';
@@ -26,6 +27,7 @@ const HANDLERS: Handlers = {
   ...blockJobs,
   ...jobs,
   ...exports,
+  ...objects,
 };
 
 /** Whether a text is the name of a command of the schema. */

@@ -11,6 +11,7 @@ import type { CopyRange } from './copy';
 import type { Codecs } from './codecs';
 import type { EngineBitmaps } from './bitmaps';
 import type { Filters } from './filters';
+import type { Throttle } from './throttle';
 
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
 export type NodeHandle = number & { readonly __node: unique symbol };
@@ -291,6 +292,8 @@ export interface Engine {
   /** Dirty bitmaps of nodes. */
   readonly bitmaps: EngineBitmaps;
   readonly filters: Filters;
+  /** Limits of throughput. */
+  readonly throttle: Throttle;
   alloc(bytes: number): IoBuffer;
   /** Codecs of images that are loaded when they are needed. */
   readonly codecs: Codecs;

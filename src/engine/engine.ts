@@ -36,6 +36,7 @@ import type {
 import type { Codecs } from './codecs';
 import type { EngineExports } from './exports';
 import { makeFilters, type Filters } from './filters';
+import { makeThrottle, type Throttle } from './throttle';
 import { Host, readUtf16 } from './host';
 
 /** The largest buffer or request, bytes. */
@@ -76,6 +77,7 @@ class WasmEngine implements Engine {
   onEvent: ((event: EngineEvent) => void) | null = null;
   onFinding: CheckFinding | null = null;
   readonly filters: Filters;
+  readonly throttle: Throttle;
   readonly #host = new Host();
   readonly codecs: Codecs = this.#host.codecs;
   readonly #wasm: EngineExports;
@@ -106,6 +108,7 @@ class WasmEngine implements Engine {
       text: (text) => this.#text(text)!,
     });
     this.filters = makeFilters(this.#wasm, (run) => this.#call(run));
+    this.throttle = makeThrottle(this.#wasm, (run) => this.#call(run));
     this.#host.onFinding = (text, program) => this.onFinding?.(text, program);
     this.#host.onCorruption = (node, message, offset, size, fatal) =>
       this.onEvent?.({ kind: 'image-corrupted', node: node as NodeHandle, message, offset, size, fatal });

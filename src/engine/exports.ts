@@ -1,7 +1,8 @@
 import type { FilterExports } from './filters';
+import type { ThrottleExports } from './throttle';
 
 /** What build/engine.wasm exports; the meaning of each is in wasm/index.ts. */
-export interface EngineExports extends FilterExports {
+export interface EngineExports extends FilterExports, ThrottleExports {
   memory: WebAssembly.Memory;
   record(): number;
   errorAddress(): number;

@@ -36,6 +36,7 @@ import { Reopening } from './reopen';
 import { changeBackingName, changeChildren } from './restructure';
 import { createInternal, deleteInternal } from './snapshots';
 import { StreamGraph, type StreamRequest } from './stream';
+import type { ThrottleGroups } from './throttle';
 import { NodeUser, type UserHost } from './user';
 
 const CACHE: Readonly<Record<CacheMode, { direct: boolean; noFlush: boolean; writeThrough: boolean }>> = {
@@ -70,6 +71,11 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     this.bitmaps = new GraphBitmaps(this.opener.table);
     this.opener.onDrain = () => this.drain();
     this.creator = new Creator(this);
+  }
+
+  /** Limits that throttle nodes share. */
+  get throttleGroups(): ThrottleGroups {
+    return this.opener.throttleGroups;
   }
 
   /** Changes of the graph run one after the other. */
@@ -370,6 +376,7 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
         node.monitorOwned = false;
         await attempt(() => this.opener.unref(node));
       }
+      this.throttleGroups.clear();
       if (failure !== null) throw toGraphError(failure);
     });
   }

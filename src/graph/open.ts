@@ -16,6 +16,7 @@ import { NodeTable } from './names';
 import { BlockNode, Role, type CommonOptions, type Link } from './node';
 import { Options } from './options';
 import { attach, detach } from './permissions';
+import { ThrottleGroups } from './throttle';
 import { PROBE_BYTES, probeFormat, rawGuessWarning } from './probe';
 
 /** Backing files below one node, at most: a chain that goes on for longer is taken for one without end. */
@@ -54,7 +55,11 @@ export class Opener {
   /** Called before links between nodes change: QEMU stops all requests of all nodes for that moment. */
   onDrain: () => void = () => undefined;
 
-  constructor(readonly environment: GraphEnvironment) {}
+  readonly throttleGroups: ThrottleGroups;
+
+  constructor(readonly environment: GraphEnvironment) {
+    this.throttleGroups = new ThrottleGroups(environment.engine, () => this.table.all());
+  }
 
   drain(): void {
     this.onDrain();
@@ -211,6 +216,7 @@ export class Opener {
       engine: this.environment.engine,
       files: this.environment.files,
       locks: this.environment.locks,
+      throttleGroups: this.throttleGroups,
       node,
       find: (name) => this.table.find(name),
       options: state.options,

@@ -12,6 +12,7 @@ import type { NodeTable } from './names';
 import { Role, type BlockNode, type CommonOptions, type Link } from './node';
 import { checkCommon, inherit, inheritBacking, readCommon } from './open';
 import { Options } from './options';
+import type { ThrottleGroups } from './throttle';
 
 /** Options of every node that can be left out although they were given before. */
 const COMMON = [
@@ -28,6 +29,7 @@ const COMMON = [
 interface Surroundings extends NodeHolder {
   readonly environment: GraphEnvironment;
   readonly table: NodeTable;
+  readonly throttleGroups: ThrottleGroups;
 }
 
 /** A node and what it is to become. */
@@ -123,6 +125,7 @@ export class Reopening {
     ];
     type.reopen({
       ...this.graph.environment,
+      throttleGroups: this.graph.throttleGroups,
       node,
       options: left,
       filename: options.text('filename') ?? '',

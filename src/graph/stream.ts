@@ -1,7 +1,7 @@
 /** block-stream in the graph: what is checked, what the job holds while it runs, and what the chain is afterwards. */
 import { Permission } from '../files/locks';
 import { changeBackingFile } from './backingname';
-import { backingOf, belowInChain, chain, findBacking, freezeChain, inChain, overlayOf } from './chain';
+import { belowInChain, chain, findBacking, freezeChain, inChain, overlayOf, skipFilters } from './chain';
 import { checkNoJob, type JobLinks } from './joblinks';
 import { GraphChange, refreshNames } from './change';
 import { explain, GraphError } from './errors';
@@ -117,7 +117,8 @@ export class StreamGraph {
 
   /** Where to copy from: the node below the top, down to (but without) `above`. Null: there is nothing to copy. */
   source(): { source: BlockNode; above: BlockNode | null } | null {
-    const source = this.bottom ? backingOf(this.top) : null;
+    // Filters above the image are read through: they may slow it down, or let it fail.
+    const source = this.bottom ? (skipFilters(this.top)?.backing ?? null) : null;
     return source ? { source, above: this.kept } : null;
   }
 

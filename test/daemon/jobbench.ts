@@ -10,6 +10,7 @@ export class Bench {
   readonly table = new JobTable({
     emit: (event, data) => void this.log.push(line(event, data)),
     now: () => this.clock++,
+    throttled: () => 0,
     turn: () => new Promise((resolve) => this.turns.push(resolve)),
   });
 

@@ -4,6 +4,7 @@ import type { CommandName, Commands } from '../../qapi/index';
 import type { DaemonEnvironment } from '../environment';
 import type { ExportTable } from '../exports/table';
 import type { JobTable } from '../jobs/table';
+import type { ObjectTable } from '../objects/table';
 
 /** What a handler works with. */
 export interface CommandContext {
@@ -11,6 +12,7 @@ export interface CommandContext {
   readonly graph: BlockGraph;
   readonly jobs: JobTable;
   readonly exports: ExportTable;
+  readonly objects: ObjectTable;
   /** Closes everything; the daemon ends when the reply has been sent. */
   quit(): Promise<void>;
 }

@@ -104,7 +104,9 @@ export class BlockJob extends Job implements BlockJobControl {
   override async pausePoint(): Promise<void> {
     const { surroundings, limit } = this;
     let slept = false;
-    for (let wait; (wait = limit.delay(surroundings.now())) > 0; slept = true) await this.sleep(wait);
+    const paid = surroundings.now() + surroundings.throttled();
+    const delay = () => Math.max(limit.delay(surroundings.now()), paid - surroundings.now());
+    for (let wait; (wait = delay()) > 0; slept = true) await this.sleep(wait);
     // Whoever was woken by a user's command works on when the command has been answered.
     if (slept || this.paused || this.cancelled || surroundings.now() - this.turnStart >= PIECE)
       await this.rest(surroundings.turn());

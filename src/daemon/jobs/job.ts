@@ -74,6 +74,8 @@ export interface JobSurroundings {
   turn(): Promise<void>;
   /** A clock that never goes back, milliseconds. */
   now(): number;
+  /** Milliseconds that the requests since it was last asked are to take longer (throttle nodes). */
+  throttled(): number;
   /** The job is gone. */
   dismissed(job: Job): void;
 }

@@ -7,7 +7,7 @@ import type { BlkdebugEvent, BlkdebugIOType, BlockPermission } from '../../qapi/
 import { GraphError } from '../errors';
 import { Role, type BlockNode } from '../node';
 import { Options } from '../options';
-import type { Driver, OpenContext } from './driver';
+import { filteredDetails, type Driver, type OpenContext } from './driver';
 
 /** Events by their number in the data plane. */
 const EVENTS: readonly BlkdebugEvent[] = [
@@ -330,5 +330,5 @@ export const blkdebug: Driver = {
     const image = node.filtered?.exactFilename ?? '';
     return image === '' ? null : `blkdebug:${node.given.text('config') ?? ''}:${image}`;
   },
-  details: (node) => (node.filtered ? node.filtered.type.details(node.filtered) : null),
+  details: filteredDetails,
 };

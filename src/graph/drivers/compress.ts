@@ -2,7 +2,7 @@
 import type { NodeHandle } from '../../engine/contract';
 import { GraphError } from '../errors';
 import { Role } from '../node';
-import type { Driver, OpenContext } from './driver';
+import { filteredDetails, type Driver, type OpenContext } from './driver';
 
 export const compress: Driver = {
   name: 'compress',
@@ -23,5 +23,5 @@ export const compress: Driver = {
     return engine.filters.openCompress(file.handle, { readOnly: node.readOnly, cluster });
   },
   requestAlignment: (node) => node.filtered?.type.details(node.filtered)?.clusterSize ?? 1,
-  details: (node) => (node.filtered ? node.filtered.type.details(node.filtered) : null),
+  details: filteredDetails,
 };

@@ -3,7 +3,7 @@ import type { NodeHandle } from '../../engine/contract';
 import { Permission } from '../../files/locks';
 import { GraphError } from '../errors';
 import { Role, type BlockNode } from '../node';
-import type { Driver, OpenContext } from './driver';
+import { filteredDetails, type Driver, type OpenContext } from './driver';
 
 export const copyOnRead: Driver = {
   name: 'copy-on-read',
@@ -32,7 +32,7 @@ export const copyOnRead: Driver = {
     perm: perm | Permission.WRITE_UNCHANGED,
     shared: shared | Permission.WRITE_UNCHANGED,
   }),
-  details: (node) => (node.filtered ? node.filtered.type.details(node.filtered) : null),
+  details: filteredDetails,
 };
 
 function findBottom(context: OpenContext, name: string): BlockNode {

@@ -9,6 +9,7 @@ import type { Creator } from '../create';
 import { GraphError } from '../errors';
 import type { BlockNode, CommonOptions, Link } from '../node';
 import type { Options } from '../options';
+import type { ThrottleGroups } from '../throttle';
 
 /** The answer to something that QEMU can and this version cannot. */
 export function notYet(what: string): GraphError {
@@ -20,6 +21,7 @@ export interface OpenContext {
   engine: Engine;
   files: FileStore;
   locks: ImageLocks;
+  throttleGroups: ThrottleGroups;
   node: BlockNode;
   /** The driver takes the options it knows from here. */
   options: Options;
@@ -61,6 +63,11 @@ interface NodeDetails {
 export interface Permissions {
   perm: number;
   shared: number;
+}
+
+/** The details of a filter: those of what it is above. */
+export function filteredDetails({ filtered }: BlockNode): NodeDetails | null {
+  return filtered ? filtered.type.details(filtered) : null;
 }
 
 export interface Driver {

@@ -11,9 +11,13 @@ import { file } from './file';
 import { nullAio, nullCo } from './null';
 import { qcow2 } from './qcow2';
 import { raw } from './raw';
+import { throttle } from './throttle';
 
 const DRIVERS: ReadonlyMap<string, Driver> = new Map(
-  [file, nullCo, nullAio, qcow2, raw, blkdebug, compress, copyOnRead].map((driver) => [driver.name, driver]),
+  [file, nullCo, nullAio, qcow2, raw, blkdebug, compress, copyOnRead, throttle].map((driver) => [
+    driver.name,
+    driver,
+  ]),
 );
 
 /** Prefixes of file names that QEMU gives to other protocols, and their drivers. */
@@ -40,7 +44,15 @@ const LATER: Readonly<
   Record<
     Exclude<
       BlockdevDriver,
-      'file' | 'null-co' | 'null-aio' | 'qcow2' | 'raw' | 'blkdebug' | 'compress' | 'copy-on-read'
+      | 'file'
+      | 'null-co'
+      | 'null-aio'
+      | 'qcow2'
+      | 'raw'
+      | 'blkdebug'
+      | 'compress'
+      | 'copy-on-read'
+      | 'throttle'
     >,
     true
   >
@@ -73,7 +85,6 @@ const LATER: Readonly<
   rbd: true,
   replication: true,
   ssh: true,
-  throttle: true,
   vdi: true,
   vhdx: true,
   vmdk: true,

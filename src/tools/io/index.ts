@@ -72,7 +72,11 @@ export const qemuIo: Tool = async (words, context) => {
   let session: IoSession | undefined;
   try {
     const call = readCommandLine(words, context);
-    session = new IoSession(context, call.imageOpts);
+    // The schema is loaded only if it is needed.
+    const addObjects =
+      call.objects.length > 0 ? (await import('../objects')).readObjects(call.objects) : null;
+    session = new IoSession(context, call.imageOpts, addObjects);
+    if (addObjects) await session.checkObjects();
     const request = call.file === undefined ? null : openRequest(session, call, call.file);
     if (request && !(await session.open(request))) return 1;
     const ok = call.commands.length > 0 ? await runAll(session, call.commands) : await interact(session);
@@ -95,6 +99,8 @@ interface CommandLine {
   imageOpts: boolean;
   options: OpenOptions;
   forceShare: boolean;
+  /** Objects for the graph, as they were given. */
+  objects: string[];
   file: string | undefined;
 }
 
@@ -106,6 +112,7 @@ function readCommandLine(words: readonly string[], context: ToolContext): Comman
     imageOpts: false,
     options,
     forceShare: false,
+    objects: [],
     file: undefined,
   };
   const parser = new Getopt(words, OPTIONS);
@@ -125,9 +132,9 @@ function readCommandLine(words: readonly string[], context: ToolContext): Comman
     if (code === 'c') call.commands.push(value);
     else if (code === 'f') call.format = value;
     else if (code === 'image-opts') call.imageOpts = true;
+    else if (code === 'object') call.objects.push(value);
     // -m tells how memory is aligned, which does not matter here.
-    else if (code !== 'm')
-      throw new ToolFailure(code === 'T' ? '--trace is not supported' : '--object is not available yet');
+    else if (code !== 'm') throw new ToolFailure('--trace is not supported');
   }
   if (parser.operands.length > 1) {
     context.stdout(usage());

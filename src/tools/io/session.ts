@@ -25,6 +25,8 @@ export class IoSession {
     readonly context: ToolContext,
     /** --image-opts was given: `open` takes no -o. */
     readonly imageOpts: boolean,
+    /** Adds the objects of the command line to a new graph. */
+    private readonly addObjects: ((graph: BlockGraph) => void) | null = null,
   ) {}
 
   /** A line for standard output, without its line feed. */
@@ -64,8 +66,7 @@ export class IoSession {
     }
   }
 
-  /** Opens an image without keeping it. */
-  async openFile(request: OpenImageRequest): Promise<OpenFile> {
+  private newGraph(): BlockGraph {
     const { engine, files, locks } = this.context;
     const graph = new BlockGraph({
       engine,
@@ -74,6 +75,18 @@ export class IoSession {
       warn: (text) => this.warn(text),
       notice: (text) => this.complain(text),
     });
+    this.addObjects?.(graph);
+    return graph;
+  }
+
+  /** Throws what is wrong with the objects of the command line. */
+  checkObjects(): Promise<void> {
+    return this.newGraph().close();
+  }
+
+  /** Opens an image without keeping it. */
+  async openFile(request: OpenImageRequest): Promise<OpenFile> {
+    const graph = this.newGraph();
     // Commands that change the size take the permission for that themselves.
     const perm = request.readOnly
       ? Permission.CONSISTENT_READ

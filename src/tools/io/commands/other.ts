@@ -43,17 +43,7 @@ export const sleep: IoCommand = {
       call.print(`${text} is not a valid number`);
       return false;
     }
-    const { signal } = call.session.context;
-    let timer: unknown;
-    let wake = (): void => undefined;
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      signal.addEventListener('abort', resolve);
-      timer = setTimeout(resolve, Math.min(Number(time), MAX_SLEEP));
-    });
-    clearTimeout(timer);
-    signal.removeEventListener('abort', wake);
-    signal.throwIfAborted();
+    await call.session.pace().wait(Math.min(Number(time), MAX_SLEEP));
     return true;
   },
 };
