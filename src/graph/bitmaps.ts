@@ -12,6 +12,8 @@ import type { BlockNode } from './node';
 /** Bytes of UTF-8 of a name, at most. */
 const MAX_NAME = 1023;
 const MIN_GRANULARITY = 512;
+/** What QMP can say of a granularity. */
+const MAX_GRANULARITY = 2 ** 32 - 1;
 /** Granularity by default: the size of a cluster, but within these. */
 const DEFAULT_RANGE = { min: 4096, max: 65536 };
 
@@ -189,7 +191,8 @@ export class GraphBitmaps {
     const { bitmaps } = node.engine;
     if (args.granularity !== undefined) {
       const { granularity } = args;
-      if (granularity < MIN_GRANULARITY || !Number.isInteger(Math.log2(granularity))) {
+      const inRange = granularity >= MIN_GRANULARITY && granularity <= MAX_GRANULARITY;
+      if (!inRange || !Number.isInteger(Math.log2(granularity))) {
         throw new GraphError('Granularity must be power of 2 and at least 512');
       }
     }

@@ -5,7 +5,7 @@
  *   # title           of the block
  *   $ COMMAND         qemu-img or qemu-io: by the real tool in one directory, by ours in the other; output is compared
  *   ! COMMAND         preparation: the same real program in both directories; it must succeed
- *   = FILE            the images are equal: guest content, block status (without host offsets), `qemu-img check` clean
+ *   = FILE            the images are equal: guest content, block status (without host offsets), bitmaps; `qemu-img check` clean
  *   ~ FILE            only the guest content is equal (Node.js cannot make holes in a file that is there)
  *   < TEXT            lines of standard input for the next command
  * Words are split as by a shell, with '...' and "...".
@@ -155,9 +155,31 @@ export class Twins {
     if (at >= 0 || (!contentOnly && real.length !== ours.length)) {
       found.push(`block status differs in entry ${at}: real ${real[at]}, ours ${ours[at]}`);
     }
+    const [kept, oursKept] = [this.bitmaps(this.real, file), this.bitmaps(this.ours, file)];
+    if (kept !== oursKept) found.push(`bitmaps differ: real ${kept}, ours ${oursKept}`);
     const checked = runReal(['qemu-img', 'check', file], this.ours);
     if (checked.code !== 0 && checked.code !== 63) found.push(checked.stdout + checked.stderr);
     return found;
+  }
+
+  /** The dirty bitmaps in an image, and hashes of what they hold. */
+  private bitmaps(directory: string, file: string): string {
+    const { stdout } = runReal(['qemu-img', 'info', '--output=json', file], directory);
+    const told = JSON.parse(stdout) as { 'format-specific'?: { data: { bitmaps?: { name: string }[] } } };
+    const { bitmaps } = told['format-specific']?.data ?? {};
+    if (!bitmaps) return 'none';
+    const input = ['{"execute": "qmp_capabilities"}'];
+    for (const { name } of bitmaps) {
+      const hash = { execute: 'x-debug-block-dirty-bitmap-sha256', arguments: { node: 'd', name } };
+      input.push(JSON.stringify(hash));
+    }
+    const blockdev = `driver=qcow2,node-name=d,read-only=on,file.driver=file,file.filename=${file}`;
+    const daemon = ['qemu-storage-daemon', '--blockdev', blockdev];
+    const monitor = ['--chardev', 'stdio,id=s', '--monitor', 's'];
+    const replies = runReal([...daemon, ...monitor], directory, [...input, '{"execute": "quit"}']);
+    return [...bitmaps.map((one) => JSON.stringify(one)), ...replies.stdout.split('\n').slice(2, -2)]
+      .map((line) => line.trim())
+      .join('\n');
   }
 
   private map(directory: string, file: string): string[] {
@@ -193,7 +215,8 @@ function mergeMap(json: string): string[] {
 
 /** What cannot be the same in two runs is masked, and texts of 10.0 become those of 9.1, which is our rule. */
 function comparable({ stdout, stderr, code }: Outcome): Outcome {
-  return { stdout: maskTimes(stdout), stderr: texts91(stderr), code };
+  const unnamed = stderr.replace(/#block\d+/g, '#block');
+  return { stdout: maskTimes(stdout), stderr: texts91(unnamed), code };
 }
 
 function maskTimes(text: string): string {

@@ -4,6 +4,7 @@ import { ToolExit, ToolFailure, toFailure } from '../failure';
 import { Getopt } from '../getopt';
 import { versionText } from '../version';
 import { amend } from './amend';
+import { bitmap } from './bitmap';
 import { check } from './check';
 import { convert } from './convert';
 import { create } from './create';
@@ -15,10 +16,10 @@ import { resize } from './resize';
 import { snapshot } from './snapshot';
 import { mistakeFailure, PROGRAM, usageFailure, VerbSession, type Verb } from './verb';
 
-const VERBS: readonly Verb[] = [amend, check, convert, create, info, map, measure, resize, snapshot];
+const VERBS: readonly Verb[] = [amend, bitmap, check, convert, create, info, map, measure, resize, snapshot];
 
 /** Verbs of the real tool that this one does not have yet. */
-const LATER = ['bench', 'bitmap', 'commit', 'compare', 'dd', 'rebase'];
+const LATER = ['bench', 'commit', 'compare', 'dd', 'rebase'];
 
 /** The exit code of a process that Ctrl-C ended. */
 const INTERRUPTED = 130;
