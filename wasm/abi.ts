@@ -39,6 +39,7 @@ export const enum Driver {
   BLKVERIFY = 10,
   BLKLOGWRITES = 11,
   QUORUM = 12,
+  MIRROR_TOP = 13,
 }
 
 /** Flags of write and write-zeroes requests. */
@@ -312,8 +313,10 @@ export const enum Copy {
   DETECT_ZEROES = 4,
   /** Zeros may give clusters back. */
   UNMAP = 8,
+  /** What is neither data nor zeros is discarded. */
+  DISCARD = 16,
   /** All flags a caller may give. */
-  KNOWN = 15,
+  KNOWN = 31,
 }
 
 /** State of a bitmap in a file. */

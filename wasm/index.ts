@@ -395,4 +395,5 @@ export function stats(handle: i32): i32 {
 
 export * from './exports/bitmaps';
 export * from './exports/filters';
+export * from './exports/mirror';
 export * from './exports/throttle';

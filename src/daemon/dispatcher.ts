@@ -10,6 +10,7 @@ import {
 import { bitmaps } from './commands/bitmaps';
 import { blockCore } from './commands/block-core';
 import { blockJobs } from './commands/block-jobs';
+import { mirrors } from './commands/mirror';
 import { control } from './commands/control';
 import { exports } from './commands/exports';
 import { jobs } from './commands/jobs';
@@ -25,6 +26,7 @@ const HANDLERS: Handlers = {
   ...snapshots,
   ...transactions,
   ...blockJobs,
+  ...mirrors,
   ...jobs,
   ...exports,
   ...objects,

@@ -11,6 +11,7 @@ import type { CopyRange } from './copy';
 import type { Codecs } from './codecs';
 import type { EngineBitmaps } from './bitmaps';
 import type { Filters } from './filters';
+import type { EngineMirror } from './mirror';
 import type { Throttle } from './throttle';
 
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
@@ -289,6 +290,7 @@ export interface Engine {
   readonly amend: ImageAmend;
   /** Copies a range from node to node. */
   readonly copy: CopyRange;
+  readonly mirror: EngineMirror;
   /** Dirty bitmaps of nodes. */
   readonly bitmaps: EngineBitmaps;
   readonly filters: Filters;

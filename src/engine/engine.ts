@@ -36,6 +36,7 @@ import type {
 import type { Codecs } from './codecs';
 import type { EngineExports } from './exports';
 import { makeFilters, type Filters } from './filters';
+import { makeMirror, type EngineMirror } from './mirror';
 import { makeThrottle, type Throttle } from './throttle';
 import { Host, readUtf16 } from './host';
 
@@ -85,6 +86,7 @@ class WasmEngine implements Engine {
   readonly changes: NodeChanges;
   readonly amend: ImageAmend;
   readonly copy: CopyRange;
+  readonly mirror: EngineMirror;
   /** Why the instance is dead; null: it is not. */
   #trap: string | null = null;
 
@@ -126,6 +128,7 @@ class WasmEngine implements Engine {
       text: (text) => this.#text(text),
     });
     this.copy = makeCopy(this.#wasm, (run) => this.#call(run));
+    this.mirror = makeMirror(this.#wasm, (run) => this.#call(run));
   }
 
   /** Runs a call; a negative answer becomes a BlockError, a trap ends the instance. */

@@ -1,8 +1,9 @@
 import type { FilterExports } from './filters';
+import type { MirrorExports } from './mirror';
 import type { ThrottleExports } from './throttle';
 
 /** What build/engine.wasm exports; the meaning of each is in wasm/index.ts. */
-export interface EngineExports extends FilterExports, ThrottleExports {
+export interface EngineExports extends FilterExports, MirrorExports, ThrottleExports {
   memory: WebAssembly.Memory;
   record(): number;
   errorAddress(): number;

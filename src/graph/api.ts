@@ -66,6 +66,8 @@ export interface GraphEnvironment {
   warn?(text: string): void;
   /** Lines for the error stream that stand for themselves. No final line feed. */
   notice?(text: string): void;
+  /** A line for the standard output, as QEMU writes it when a command makes an image. No final line feed. */
+  output?(text: string): void;
   policy?: OpenPolicy;
 }
 

@@ -3,11 +3,10 @@ import { Permission } from '../files/locks';
 import { changeBackingFile } from './backingname';
 import { backingOf, chain, findBacking, freezeChain, inChain, overlayOf, skipFilters } from './chain';
 import { GraphChange, refreshNames } from './change';
-import { notYet } from './drivers/driver';
 import { GraphError } from './errors';
 import { commitTop, insertFilter, removeFilter } from './jobfilter';
 import type { JobHost } from './jobhost';
-import { checkNoJob, type JobLinks } from './joblinks';
+import { checkNoJob, checkRoot, type JobLinks } from './joblinks';
 import { BlockNode } from './node';
 import { setReadOnly } from './reopen';
 import type { NodeUser } from './user';
@@ -33,6 +32,13 @@ export interface CommitRequest {
   filterName?: string | undefined;
 }
 
+/** A commit of an image that may be written to: it is done by a mirror to `base`. */
+export interface ActiveCommit {
+  top: BlockNode;
+  base: BlockNode;
+  filterName: string | undefined;
+}
+
 /** A commit whose images are found: nothing is changed yet. */
 export class CommitGraph {
   private links: JobLinks | null = null;
@@ -55,8 +61,8 @@ export class CommitGraph {
     private readonly overlay: BlockNode,
   ) {}
 
-  /** Checks everything. Inside an exclusive change. */
-  static find(host: JobHost, request: CommitRequest): CommitGraph {
+  /** Checks everything. Inside an exclusive change. The active layer is committed by a mirror. */
+  static find(host: JobHost, request: CommitRequest): CommitGraph | ActiveCommit {
     const device = findDevice(host, request.device);
     checkNoJob(device);
     const top = findTop(host, device, request);
@@ -70,7 +76,7 @@ export class CommitGraph {
         const why = written && top !== device ? "'top' has a writer on it" : "'top' is the active layer";
         throw new GraphError(`'backing-file' specified, but ${why}`);
       }
-      throw notYet('commit of the active layer');
+      return { top, base, filterName: request.filterName };
     }
     const overlay = overlayOf(device, top);
     if (!overlay) throw new GraphError('Invalid files for merge: top and base are the same');
@@ -176,8 +182,7 @@ function findDevice(host: JobHost, name: string): BlockNode {
   const device = host.opener.table.find(name);
   if (!(device instanceof BlockNode))
     throw new GraphError(`Device '${name}' not found`, { errorClass: 'DeviceNotFound' });
-  if (device.parents.some(({ parent }) => parent instanceof BlockNode))
-    throw new GraphError('Need a root block node');
+  checkRoot(device);
   return device;
 }
 

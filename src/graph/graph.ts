@@ -17,13 +17,16 @@ import type {
   QDict,
 } from './api';
 import { checkNotBacking } from './busy';
-import { CommitGraph, type CommitRequest } from './commit';
+import { CommitGraph, type ActiveCommit, type CommitRequest } from './commit';
 import { GraphBitmaps } from './bitmaps';
 import { corruptionNotice } from './corruption';
 import { Creator } from './create';
 import { checkCreatable } from './drivers/table';
 import { GraphError, toGraphError } from './errors';
 import { deviceInfo, nodeStats } from './info';
+import { beginActiveCommit, beginDriveMirror, beginMirror } from './mirror';
+import type { DriveMirrorRequest, MirrorRequest } from './mirror';
+import type { MirrorGraph } from './mirrorgraph';
 import type { BlockNode, Link } from './node';
 import { Opener } from './open';
 import { Options } from './options';
@@ -332,8 +335,22 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     return this.exclusive(() => StreamGraph.begin(this, request));
   }
 
-  findCommit(request: CommitRequest): Promise<CommitGraph> {
+  findCommit(request: CommitRequest): Promise<CommitGraph | ActiveCommit> {
     return this.exclusive(() => Promise.resolve(CommitGraph.find(this, request)));
+  }
+
+  /** `blockdev-mirror`: the filter is in its place when it resolves. */
+  beginMirror(request: MirrorRequest): Promise<MirrorGraph> {
+    return this.exclusive(() => beginMirror(this, request));
+  }
+
+  /** `drive-mirror`: makes the target, or opens it, too. */
+  beginDriveMirror(request: DriveMirrorRequest): Promise<MirrorGraph> {
+    return this.exclusive(() => beginDriveMirror(this, this.creator, request));
+  }
+
+  beginActiveCommit(commit: ActiveCommit): Promise<MirrorGraph> {
+    return this.exclusive(() => beginActiveCommit(this, commit));
   }
 
   createSupport(format: string, filename?: string): CreateSupport {

@@ -33,6 +33,19 @@ export const commitTop: Driver = {
   childPermissions: () => ({ perm: 0, shared: Permission.ALL }),
 };
 
+/** Above the source of a mirror. */
+export const mirrorTop: Driver = { ...filterDriver, name: 'mirror_top' };
+
+/** The same above the active layer that is committed: what is below the base must be allowed to be inconsistent. */
+export const activeCommitTop: Driver = {
+  ...filterDriver,
+  name: 'mirror_top',
+  childPermissions: (_node, _link, { perm, shared }) => ({
+    perm: perm & ~Permission.CONSISTENT_READ,
+    shared: shared | Permission.WRITE,
+  }),
+};
+
 /** How a filter is put in its place. */
 export interface FilterRequest {
   driver: Driver;

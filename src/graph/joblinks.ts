@@ -1,6 +1,6 @@
 /** Uses of nodes by block jobs: what they need of nodes, what they allow, and that nobody else may work on the nodes. */
 import { GraphError } from './errors';
-import type { BlockNode, Link, LinkParent } from './node';
+import { BlockNode, type Link, type LinkParent } from './node';
 import type { Opener } from './open';
 import { attach, detach } from './permissions';
 
@@ -55,4 +55,10 @@ export function checkNoJob(node: BlockNode): void {
       throw new GraphError(`Node '${node.name}' is busy: ${reason}`);
     }
   }
+}
+
+/** Throws if another node, or a job, uses the node. */
+export function checkRoot(node: BlockNode): void {
+  if (node.parents.some(({ parent }) => parent instanceof BlockNode || parent instanceof JobLinks))
+    throw new GraphError('Need a root block node');
 }

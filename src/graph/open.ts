@@ -268,6 +268,25 @@ export class Opener {
     });
   }
 
+  /** Opens the backing file that the image names, for a node that was opened without. */
+  async openStoredBacking(node: BlockNode): Promise<void> {
+    if (node.backing || node.backingFile === '') return;
+    await this.openBacking(
+      {
+        options: new Options(),
+        filename: undefined,
+        protocol: false,
+        noBacking: false,
+        noIo: false,
+        check: false,
+        explicit: null,
+        implicit: null,
+      },
+      node,
+    );
+    refreshFilename(node);
+  }
+
   private async openBacking(state: Opening, node: BlockNode): Promise<void> {
     const { options } = state;
     if (state.noBacking) return;

@@ -129,6 +129,7 @@ class DaemonProcess {
       exit: () => this.exited(),
       warn: (text) => void process.stderr.write(`${this.cause}warning: ${text}\n`),
       notice: (text) => void process.stderr.write(`${text}\n`),
+      output: (text) => void process.stdout.write(`${text}\n`),
     });
     this.daemon = daemon;
     for (const { code, value } of line.options) {

@@ -56,7 +56,9 @@ export function copyRange(
     const r =
       status & Bits.ZERO || !foundBytes
         ? copyZeroes(target, at, n, flags)
-        : copyData(source, target, at, n, flags);
+        : flags & Copy.DISCARD && !(status & Bits.DATA)
+          ? discard(target, at, n)
+          : copyData(source, target, at, n, flags);
     if (r < 0) return r;
   }
   return 0;
@@ -69,6 +71,15 @@ function failed(code: i32, target: bool): i32 {
 
 function copyZeroes(target: BlockNode, offset: i64, bytes: i64, flags: i32): i32 {
   const r = target.pzero(offset, bytes, flags & Copy.UNMAP ? Request.MAY_UNMAP : 0);
+  if (r < 0) return failed(r, true);
+  copyDone += bytes;
+  copyWritten += bytes;
+  return 0;
+}
+
+/** Whatever may be read in the source may be read in the target. */
+function discard(target: BlockNode, offset: i64, bytes: i64): i32 {
+  const r = target.pdiscard(offset, bytes);
   if (r < 0) return failed(r, true);
   copyDone += bytes;
   copyWritten += bytes;
@@ -96,11 +107,29 @@ function copyData(source: BlockNode, target: BlockNode, offset: i64, bytes: i64,
   return 0;
 }
 
-/** Begins a copy: what forbids it; 0: nothing. */
-export function checkCopy(target: BlockNode, offset: f64, bytes: f64, flags: i32): i32 {
+/** Begins a copy. */
+export function startCopy(): void {
   copyDone = 0;
   copyWritten = 0;
   copyTargetFailed = true;
+}
+
+/** A whole copy inside a request, which may itself be a part of a copy: what is known of that one stays. */
+export function copyNested(source: BlockNode, target: BlockNode, offset: i64, bytes: i64, flags: i32): i32 {
+  const done = copyDone;
+  const written = copyWritten;
+  const targetFailed = copyTargetFailed;
+  startCopy();
+  const r = copyRange(source, null, target, offset, bytes, flags);
+  copyDone = done;
+  copyWritten = written;
+  copyTargetFailed = targetFailed;
+  return r;
+}
+
+/** Begins a copy: what forbids it; 0: nothing. */
+export function checkCopy(target: BlockNode, offset: f64, bytes: f64, flags: i32): i32 {
+  startCopy();
   if (flags & ~Copy.KNOWN) return -Err.EINVAL;
   if (!(offset >= 0 && bytes >= 0) || offset !== Math.floor(offset) || bytes !== Math.floor(bytes))
     return -Err.EINVAL;

@@ -23,6 +23,8 @@ export abstract class BlockNode {
   /** Holds the data, if `child` holds no more than what says where it is; null: the child does. */
   external: BlockNode | null = null;
   supportsBacking: bool = false;
+  /** Everything is passed on to the child: in a chain it stands for that. */
+  passesOn: bool = false;
   /** Nodes that use this one. */
   users: i32 = 0;
   /** Zero writes are cut at multiples of this. */

@@ -108,8 +108,9 @@ export function statusAbove(
   return flags;
 }
 
-/** The next node of the chain: the backing node, or what a node without backing passes everything on to. */
+/** The next node of the chain that was not asked yet: a filter has answered for its child. */
 function below(node: BlockNode): BlockNode | null {
+  while (node.passesOn) node = node.child!;
   return node.supportsBacking ? node.backing : null;
 }
 

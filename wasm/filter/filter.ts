@@ -8,6 +8,7 @@ export class FilterNode extends BlockNode {
     super(driver);
     this.attach(file);
     this.readOnly = readOnly;
+    this.passesOn = true;
   }
 
   override size(): i64 {

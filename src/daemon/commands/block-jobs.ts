@@ -1,22 +1,10 @@
 /** The commands of the chapter on block devices that all block jobs take. */
 import { commitJob } from '../jobs/commit';
 import { streamJob } from '../jobs/stream';
-import type { CommandContext, Handlers } from './registry';
-
-/** How a block job ends, from the arguments of the command that starts it. */
-function jobOptions(args: { speed?: number; 'auto-finalize'?: boolean; 'auto-dismiss'?: boolean }) {
-  return {
-    speed: args.speed ?? 0,
-    autoFinalize: args['auto-finalize'] ?? true,
-    autoDismiss: args['auto-dismiss'] ?? true,
-  };
-}
-
-/** Changes of the graph, for jobs. */
-const exclusive =
-  ({ graph }: CommandContext) =>
-  <T>(change: () => Promise<T>): Promise<T> =>
-    graph.exclusive(change);
+import { CommitGraph } from '../../graph/commit';
+import { exclusive, jobOptions } from './jobstart';
+import { startMirror } from './mirror';
+import type { Handlers } from './registry';
 
 export const blockJobs: Handlers = {
   'block-stream': async (args, context) => {
@@ -61,6 +49,13 @@ export const blockJobs: Handlers = {
       maskProtocol: args['backing-mask-protocol'] ?? false,
       filterName: args['filter-node-name'],
     });
+    if (!(commit instanceof CommitGraph)) {
+      const onError = args['on-error'] ?? 'report';
+      const options = { onSourceError: onError, onTargetError: onError, bufSize: 0 };
+      const mirror = await graph.beginActiveCommit(commit);
+      await startMirror(context, mirror, args, { ...options, copyMode: 'background' });
+      return {};
+    }
     const run = exclusive(context);
     const driver = commitJob(environment.engine, run, commit, args['on-error'] ?? 'report');
     const job = jobs.createBlockJob(args['job-id'], driver, jobOptions(args));

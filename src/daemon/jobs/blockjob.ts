@@ -23,6 +23,8 @@ export interface BlockJobControl extends JobControl {
    * it answers at once while the turn lasts.
    */
   pausePoint(): Promise<void>;
+  /** Lets others run if the turn is over; the job is neither paused nor ended here. */
+  breathe(): Promise<void>;
   /** Counts bytes that were just done against the speed. */
   account(bytes: number): void;
   /** Waits at a pause point for some milliseconds, or until the job is kicked. */
@@ -46,6 +48,8 @@ export interface BlockJobDriver extends JobDriver {
   change?(options: BlockJobChangeOptions): void;
   /** Mirror: whether all that guests write is on the target when their write returns. */
   readonly activelySynced?: boolean;
+  /** The work is done, and keeps the source as it is until the end is made: that is shown as a pause. */
+  readonly holdsSource?: boolean;
 }
 
 export interface BlockJobOptions extends JobOptions {
@@ -85,7 +89,7 @@ export class BlockJob extends Job implements BlockJobControl {
       len: this.total,
       offset: this.done,
       busy: working && !this.asleep,
-      paused: this.paused,
+      paused: this.paused || (this.driver.holdsSource ?? false),
       speed: this.limit.speed,
       'io-status': this.ioStatus,
       ready: this.isReady,
@@ -110,6 +114,12 @@ export class BlockJob extends Job implements BlockJobControl {
     // Whoever was woken by a user's command works on when the command has been answered.
     if (slept || this.paused || this.cancelled || surroundings.now() - this.turnStart >= PIECE)
       await this.rest(surroundings.turn());
+  }
+
+  async breathe(): Promise<void> {
+    if (this.surroundings.now() - this.turnStart < PIECE) return;
+    await this.turn();
+    this.turnStart = this.surroundings.now();
   }
 
   account(bytes: number): void {

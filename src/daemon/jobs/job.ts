@@ -35,6 +35,8 @@ export interface JobDriver {
   readonly type: JobType;
   /** The work begins at once, not at a pause point: what fails early is told before the command is answered. */
   readonly eager?: boolean;
+  /** A command that cancels the job is answered before the job ends. */
+  readonly endsAfterReply?: boolean;
   /** A ready job that is cancelled without force ends well (see {@link Job.cancel}). */
   readonly softCancel?: boolean;
   /** The work. A failure is thrown: its message becomes the error of the job. */
@@ -235,7 +237,13 @@ export class Job implements JobControl {
     const paused = this.pausedFrom !== null;
     while (this.pausedFrom !== null) await this.nextKick();
     this.resting = false;
-    if (this.cancelled) throw new JobCancelled();
+    if (this.cancelled) {
+      if (this.driver.endsAfterReply) {
+        this.settle();
+        await this.surroundings.turn();
+      }
+      throw new JobCancelled();
+    }
     // The command that ended the pause is answered before the work goes on.
     if (paused) await this.rest(this.surroundings.turn());
   }
