@@ -32,7 +32,7 @@ class Guest {
   private readonly buffer;
 
   private constructor(
-    private readonly test: TestDaemon,
+    test: TestDaemon,
     readonly user: BlockUser,
   ) {
     this.buffer = test.daemon.environment.engine.alloc(SIZE);
@@ -130,7 +130,8 @@ describe('mirrors', () => {
           below.write(77, 3 * SECTOR, 400 * SECTOR);
           await below.user.close();
           await image(test, 's', { backing_file: 'a.qcow2', backing_fmt: 'qcow2' }, { backing: 'a' });
-          const backed = sync === 'top' ? { backing_file: 'a.qcow2', backing_fmt: 'qcow2' } : {};
+          const backed: Record<string, string> =
+            sync === 'top' ? { backing_file: 'a.qcow2', backing_fmt: 'qcow2' } : {};
           await image(
             test,
             't',
