@@ -1,6 +1,7 @@
 /** The daemon in a worker, as a program uses it: typed commands, replies as values, events as a stream. */
-import { proxy, releaseProxy, wrap, type Endpoint, type Remote } from 'comlink';
+import { proxy, releaseProxy, transfer, wrap, type Endpoint, type Remote } from 'comlink';
 import type { Commands, Empty, Events } from '../qapi/types.generated';
+import { Disk } from './disk';
 import { EventStream, type EventFilter, type QmpEvent } from './events';
 import type {
   Exported,
@@ -14,6 +15,7 @@ import type {
   Ticket,
   WorkerApi,
 } from './protocol';
+import { PageSocket } from './socket';
 
 /** Commands that can be given without arguments: those with none, or with optional ones only. */
 export type BareCommand = {
@@ -143,6 +145,22 @@ export class Client {
 
   usage(): Promise<StorageUsage> {
     return this.worker.usage();
+  }
+
+  /**
+   * A connection to a socket that the daemon listens on (`nbd-server-start` with a unix address), as a port that can be
+   * handed on to other workers and tabs; wrap it in a `PageSocket` there. Rejects if nobody listens.
+   */
+  async connectPort(path: string): Promise<MessagePort> {
+    const { port1, port2 } = new MessageChannel();
+    const result = await this.worker.connectSocket(path, transfer(port2, [port2]));
+    if ('failure' in result) throw new Error(result.failure);
+    return port1;
+  }
+
+  /** An export of the daemon's NBD server as a disk. */
+  async openDisk(path: string, exportName: string): Promise<Disk> {
+    return Disk.open(new PageSocket(await this.connectPort(path)), exportName);
   }
 
   /** Writes to the files what the daemon keeps in memory. A node that fails keeps it; its statistics count the failure. */

@@ -1,5 +1,6 @@
 /** The public interface: a typed client for the storage daemon that runs in a worker. */
 export { connect, Client, type BareCommand, type TaskOptions } from './client';
+export { Disk, DiskError } from './disk';
 export { EventStream, type EventFilter, type QmpEvent } from './events';
 export type {
   Exported,
@@ -12,4 +13,5 @@ export type {
   StartInfo,
   StorageUsage,
 } from './protocol';
+export { PageSocket } from './socket';
 export type { Commands, Events } from '../qapi/types.generated';

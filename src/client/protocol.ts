@@ -127,6 +127,8 @@ export interface WorkerApi {
   /** Removes a file or an empty directory, or lets go of a local file. */
   remove(path: string): Promise<FileResult<null>>;
   usage(): Promise<StorageUsage>;
+  /** Connects a port (see `PageSocket`) to a socket that the daemon listens on. */
+  connectSocket(path: string, port: MessagePort): Promise<FileResult<null>>;
   /** Writes to the files what the daemon's writable nodes still keep in memory, as before the page may go away. */
   flush(): Promise<void>;
 }

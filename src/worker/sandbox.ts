@@ -25,6 +25,7 @@ import { qemuIo } from '../tools/io';
 import { fileCommands, imageCommands, Shell } from '../tools/shell';
 import { freeName } from './names';
 import { Output } from './output';
+import { PageSockets } from './sockets';
 import { turn } from './turn';
 
 /** Everything that runs in the worker. */
@@ -34,6 +35,7 @@ export class Sandbox implements WorkerApi {
   private readonly listeners = new Map<Ticket, (event: string) => void | Promise<void>>();
   /** Resolves when all events so far have arrived at the page. */
   private events: Promise<unknown> = Promise.resolve();
+  private readonly sockets = new PageSockets();
   private lastSubscription = 0;
   private readonly parts: Promise<{ store: BrowserFiles; module: WebAssembly.Module }>;
   private readonly daemon: Promise<Daemon>;
@@ -217,6 +219,12 @@ export class Sandbox implements WorkerApi {
     }
   }
 
+  async connectSocket(path: string, port: MessagePort): Promise<FileResult<null>> {
+    await this.activeDaemon();
+    const failure = this.sockets.connect(path, port);
+    return failure === null ? { value: null } : { failure };
+  }
+
   async flush(): Promise<void> {
     this.flushNodes(() => undefined);
   }
@@ -246,6 +254,7 @@ export class Sandbox implements WorkerApi {
       version,
       now: () => performance.timeOrigin + performance.now(),
       turn,
+      listen: (address, serve) => this.sockets.listen(address, serve),
       exit: () => this.launch(store, module),
     });
     daemon.subscribe((event) => {

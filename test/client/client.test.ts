@@ -1,6 +1,6 @@
 import { expose } from 'comlink';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { connect, type Client } from '../../src/client';
+import { connect, Disk, PageSocket, type Client } from '../../src/client';
 import type {
   Exported,
   FileEntry,
@@ -68,6 +68,12 @@ class FakeWorker implements WorkerApi {
   async remove(): Promise<FileResult<null>> {
     return { value: null };
   }
+  async connectSocket(path: string, port: MessagePort) {
+    if (path !== 'n.sock') return { failure: `Failed to connect to '${path}': No such file or directory` };
+    port.onmessage = ({ data }: MessageEvent<unknown>) => port.postMessage(data);
+    return { value: null };
+  }
+
   async usage(): Promise<StorageUsage> {
     return { used: 1, quota: 2, persistent: false };
   }
@@ -172,5 +178,34 @@ describe('events', () => {
     await expect.poll(() => texts.length).toBe(1);
     end();
     await expect.poll(() => worker.listeners.size).toBe(0);
+  });
+});
+
+describe('sockets', () => {
+  test('carry bytes both ways, and end on both sides', async () => {
+    const { port1, port2 } = new MessageChannel();
+    const [near, far] = [new PageSocket(port1), new PageSocket(port2)];
+    const large = new Uint8Array(3_000_000).fill(9);
+    const writing = near.write([new Uint8Array([1, 2]), large]);
+    const got = await far.read();
+    expect(got?.length).toBe(3_000_002);
+    expect(await writing).toBe(true);
+    far.close();
+    expect(await near.read()).toBe(null);
+    expect(await near.write([large])).toBe(false);
+  });
+
+  test('that nobody listens on are refused', async () => {
+    await expect(client.openDisk('m.sock', 'd')).rejects.toThrow(
+      "Failed to connect to 'm.sock': No such file or directory",
+    );
+  });
+
+  test('of something else than NBD are no disks', async () => {
+    const port = await client.connectPort('n.sock');
+    const opening = Disk.open(new PageSocket(port), 'd');
+    port.dispatchEvent(new MessageEvent('message', { data: new Uint8Array(18) }));
+    await expect(opening).rejects.toThrow('This is no NBD server');
+    port.close();
   });
 });
