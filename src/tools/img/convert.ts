@@ -1,6 +1,6 @@
 /** qemu-img convert */
 import { Permission } from '../../files/locks';
-import type { BlockGraph, BlockUser, CacheMode, CreateValues, OpenImageRequest } from '../../graph';
+import type { BlockGraph, BlockUser, CreateValues, OpenImageRequest } from '../../graph';
 import { step, ToolExit, ToolFailure } from '../failure';
 import { parseInteger } from '../../qapi/size';
 import { asksForHelp, joinOptionLists, parseCreateOptions } from '../optionlist';
@@ -8,12 +8,19 @@ import { Progress } from '../progress';
 import { copyImages } from './copy';
 import { checkSourceBitmaps, copyBitmaps, keepsBitmaps } from './copybitmaps';
 import { printCreateHelp } from './createhelp';
-import { COMMON, PROGRAM, readSizeArgument, refuseObject, type Verb, type VerbSession } from './verb';
+import {
+  COMMON,
+  PROGRAM,
+  readCache,
+  readSizeArgument,
+  refuseObject,
+  type Verb,
+  type VerbSession,
+} from './verb';
 import { readSnapshot, showSnapshot, type SnapshotName } from './sourcesnapshot';
 import { SECTOR } from './zeroruns';
 
 const MAX_SPARSE = 16 * 1024 * 1024;
-const CACHE_MODES: readonly string[] = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
 
 /** Copies images into another one, in another format if wished. */
 export const convert: Verb = {
@@ -282,11 +289,6 @@ function sourceSharing(forceShare: boolean): Pick<OpenImageRequest, 'forceShare'
   if (forceShare) return { forceShare };
   const shared = Permission.ALL & ~(Permission.WRITE | Permission.RESIZE);
   return { permissions: { perm: Permission.CONSISTENT_READ, shared } };
-}
-
-function readCache(mode: string, what: string): CacheMode {
-  if (!CACHE_MODES.includes(mode)) throw new ToolFailure(`Invalid ${what}: ${mode}`);
-  return mode as CacheMode;
 }
 
 /** Checks all that can be wrong with the target, and makes it. Answers whether it has a backing file. */
