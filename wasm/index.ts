@@ -32,7 +32,6 @@ import { zeroRun as countZeroRun } from './util/memory';
 export * from './exports/amend';
 export * from './exports/caches';
 export * from './exports/change';
-export * from './exports/compare';
 export * from './exports/copy';
 
 const recordBlock: usize = heap.alloc(<usize>RECORD_BYTES);

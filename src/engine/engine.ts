@@ -14,7 +14,6 @@ import { Errno, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { makeImageAmend, type ImageAmend } from './amend';
 import { makeNodeChanges, type NodeChanges } from './changes';
-import { makeCompare, type CompareRun } from './compare';
 import { makeCopy, type CopyRange } from './copy';
 import { engineBitmaps, type EngineBitmaps } from './bitmaps';
 import { BlockError, Prealloc } from './contract';
@@ -86,7 +85,6 @@ class WasmEngine implements Engine {
   readonly #record: number;
   readonly changes: NodeChanges;
   readonly amend: ImageAmend;
-  readonly compareRun: CompareRun;
   readonly copy: CopyRange;
   readonly mirror: EngineMirror;
   /** Why the instance is dead; null: it is not. */
@@ -129,7 +127,6 @@ class WasmEngine implements Engine {
       call: (run) => this.#call(run),
       text: (text) => this.#text(text),
     });
-    this.compareRun = makeCompare(this.#wasm, (run) => this.#run(run));
     this.copy = makeCopy(this.#wasm, (run) => this.#call(run));
     this.mirror = makeMirror(this.#wasm, (run) => this.#call(run));
   }
