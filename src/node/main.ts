@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The command line: `qsd-web daemon|img|io`. Called by the name of a tool of QEMU (through a link) it is that tool, so
+ * The command line: `qsd-web daemon|img|io|nbd`. Called by the name of a tool of QEMU (through a link) it is that tool, so
  * that it can stand in for it.
  */
 import { basename } from 'node:path';
@@ -11,12 +11,14 @@ const TOOLS: Readonly<Record<string, (words: string[]) => Promise<number>>> = {
     (await import('./tool')).runTool((await import('../tools/img/index')).qemuImg, words),
   'qemu-io': async (words) =>
     (await import('./tool')).runTool((await import('../tools/io/index')).qemuIo, words),
+  'qemu-nbd': async (words) => (await import('./nbd/index')).runNbd(words),
   'qemu-storage-daemon': async (words) => (await import('./daemon')).runDaemon(words),
 };
 
 const COMMANDS: Readonly<Record<string, string>> = {
   img: 'qemu-img',
   io: 'qemu-io',
+  nbd: 'qemu-nbd',
   daemon: 'qemu-storage-daemon',
 };
 
@@ -26,9 +28,10 @@ Usage:
   qsd-web daemon [OPTION]...    the command line of qemu-storage-daemon
   qsd-web img VERB [OPTION]...  the command line of qemu-img
   qsd-web io [OPTION]... [FILE] the command line of qemu-io
+  qsd-web nbd [OPTION]... FILE  the command line of qemu-nbd
   qsd-web --version
 
-Each of them tells more with --help. A link named qemu-storage-daemon, qemu-img or qemu-io that points to this program
+Each of them tells more with --help. A link named qemu-storage-daemon, qemu-img, qemu-io or qemu-nbd that points to this program
 behaves as that tool.
 `;
 

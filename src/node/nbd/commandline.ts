@@ -1,0 +1,252 @@
+/** The command line of qemu-nbd. */
+import { MAX_STRING } from '../../nbd/index';
+import type { CacheMode, DetectZeroes } from '../../graph/index';
+import { ToolFailure } from '../../tools/failure';
+import { Getopt, type OptionTable } from '../../tools/getopt';
+
+const VALUES: Readonly<Record<string, string>> = {
+  ...{ port: 'p', bind: 'b', socket: 'k', shared: 'e', 'export-name': 'x', description: 'D', offset: 'o' },
+  ...{ bitmap: 'B', format: 'f', 'load-snapshot': 'l', connect: 'c', trace: 'T' },
+};
+const SWITCHES: Readonly<Record<string, string>> = {
+  ...{ persistent: 't', verbose: 'v', 'allocation-depth': 'A', list: 'L', 'read-only': 'r', snapshot: 's' },
+  ...{ nocache: 'n', disconnect: 'd', help: 'h', version: 'V' },
+};
+const LONG_VALUES = [
+  ...['cache', 'aio', 'discard', 'detect-zeroes', 'object', 'tls-creds', 'tls-authz', 'tls-hostname'],
+  ...['pid-file', 'selinux-label', 'handshake-limit'],
+];
+const OPTIONS: OptionTable = {
+  short: 'hVb:o:p:rsnc:dvk:e:f:tl:x:T:D:AB:L',
+  long: [
+    ...Object.entries(VALUES).map(([name, code]) => ({ name, value: true, code })),
+    ...Object.entries(SWITCHES).map(([name, code]) => ({ name, value: false, code })),
+    ...LONG_VALUES.map((name) => ({ name, value: true, code: name })),
+    ...['image-opts', 'fork'].map((name) => ({ name, value: false, code: name })),
+  ],
+};
+
+const CACHE_MODES: readonly string[] = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
+
+/** What a command line asks for. */
+export interface NbdCommandLine {
+  print: 'help' | 'version' | null;
+  image: string;
+  imageOptions: boolean;
+  format: string | null;
+  readOnly: boolean;
+  /** Bytes at the start of the image that are left out. */
+  offset: number;
+  cache: CacheMode;
+  discard: 'ignore' | 'unmap';
+  detectZeroes: DetectZeroes;
+  /** The name or id of an internal snapshot. */
+  snapshot: { id?: string; name?: string } | null;
+  bind: string;
+  port: string;
+  socket: string | null;
+  shared: number;
+  persistent: boolean;
+  handshakeSeconds: number;
+  name: string;
+  description: string;
+  allocationDepth: boolean;
+  bitmaps: string[];
+  fork: boolean;
+  pidFile: string | null;
+}
+
+/** Reads it; throws {@link ToolFailure} with the texts of the real tool. */
+export function readCommandLine(words: string[]): NbdCommandLine {
+  const line: NbdCommandLine = {
+    print: null,
+    image: '',
+    imageOptions: false,
+    format: null,
+    readOnly: false,
+    offset: 0,
+    cache: 'writeback',
+    discard: 'ignore',
+    detectZeroes: 'off',
+    snapshot: null,
+    bind: '0.0.0.0',
+    port: '10809',
+    socket: null,
+    shared: 1,
+    persistent: false,
+    handshakeSeconds: 10,
+    name: '',
+    description: '',
+    allocationDepth: false,
+    bitmaps: [],
+    fork: false,
+    pidFile: null,
+  };
+  const seen = new Set<string>();
+  const once = (group: string, text: string): void => {
+    if (seen.has(group)) throw new ToolFailure(`${text} can only be specified once`);
+    seen.add(group);
+  };
+  const parser = new Getopt(words, OPTIONS);
+  for (let found = parser.next(); found; found = parser.next()) {
+    if (found.kind === 'mistake') {
+      throw new ToolFailure(found.text, ["qemu-nbd: Try `qemu-nbd --help' for more information."]);
+    }
+    const { code, value } = found;
+    switch (code) {
+      case 'h':
+        return { ...line, print: 'help' };
+      case 'V':
+        return { ...line, print: 'version' };
+      case 's':
+        throw new ToolFailure('a temporary snapshot (-s) is not available yet');
+      case 'L':
+        throw new ToolFailure('listing the exports of a server (-L) is not available yet');
+      case 'c':
+      case 'd':
+        throw new ToolFailure(
+          'kernel devices are not available: the kernel lets no program of Node.js set up /dev/nbd*',
+        );
+      case 'n':
+      case 'cache':
+        once('cache', '-n and --cache');
+        if (code === 'cache' && !CACHE_MODES.includes(value))
+          throw new ToolFailure(`Invalid cache mode \`${value}'`);
+        line.cache = code === 'n' ? 'none' : (value as CacheMode);
+        break;
+      case 'aio':
+        once('aio', '--aio');
+        if (!['native', 'threads', 'io_uring'].includes(value))
+          throw new ToolFailure(`Invalid aio mode '${value}'`);
+        break;
+      case 'discard':
+        once('discard', '--discard');
+        if (!['ignore', 'off', 'unmap', 'on'].includes(value))
+          throw new ToolFailure(`Invalid discard mode \`${value}'`);
+        line.discard = value === 'unmap' || value === 'on' ? 'unmap' : 'ignore';
+        break;
+      case 'detect-zeroes':
+        if (value !== 'off' && value !== 'on' && value !== 'unmap')
+          throw new ToolFailure(`Failed to parse detect_zeroes mode: invalid parameter value: ${value}`);
+        if (value === 'unmap' && line.discard !== 'unmap') {
+          throw new ToolFailure(
+            'setting detect-zeroes to unmap is not allowed without setting discard operation to unmap',
+          );
+        }
+        line.detectZeroes = value;
+        break;
+      case 'b':
+        line.bind = value;
+        break;
+      case 'p':
+        line.port = value;
+        break;
+      case 'k':
+        if (!value.startsWith('/')) throw new ToolFailure('socket path must be absolute');
+        line.socket = value;
+        break;
+      case 'o':
+        line.offset = wholeNumber(value) ?? refuse(`Invalid offset '${value}'`);
+        break;
+      case 'e':
+        line.shared = wholeNumber(value) ?? refuse(`Invalid shared device number '${value}'`);
+        break;
+      case 'handshake-limit':
+        line.handshakeSeconds = wholeNumber(value) ?? refuse(`Invalid handshake limit '${value}'`);
+        break;
+      case 'l':
+        line.readOnly = true;
+        line.snapshot = readSnapshot(value);
+        break;
+      case 'r':
+        line.readOnly = true;
+        break;
+      case 'f':
+        line.format = value;
+        break;
+      case 'image-opts':
+        line.imageOptions = true;
+        break;
+      case 't':
+        line.persistent = true;
+        break;
+      case 'x':
+        if (Buffer.byteLength(value) > MAX_STRING) throw new ToolFailure(`export name '${value}' too long`);
+        line.name = value;
+        break;
+      case 'D':
+        if (Buffer.byteLength(value) > MAX_STRING)
+          throw new ToolFailure(`export description '${value}' too long`);
+        line.description = value;
+        break;
+      case 'A':
+        line.allocationDepth = true;
+        break;
+      case 'B':
+        line.bitmaps.push(value);
+        break;
+      case 'fork':
+        line.fork = true;
+        break;
+      case 'pid-file':
+        line.pidFile = value;
+        break;
+      case 'tls-creds':
+        seen.add('tls-creds');
+        seen.add(`creds ${value}`);
+        break;
+      case 'tls-authz':
+      case 'tls-hostname':
+      case 'object':
+        seen.add(code);
+        break;
+      default:
+        // -v and what has no meaning here.
+        break;
+    }
+  }
+  const [image, ...more] = parser.operands;
+  if (image === undefined || more.length > 0)
+    throw new ToolFailure('Invalid number of arguments', ["Try `qemu-nbd --help' for more information."]);
+  line.image = image;
+  checkTls(seen);
+  return line;
+}
+
+function checkTls(seen: ReadonlySet<string>): void {
+  const creds = [...seen].find((each) => each.startsWith('creds '))?.slice(6);
+  if (creds !== undefined && seen.has('tls-hostname'))
+    throw new ToolFailure('TLS hostname is only supported with export list');
+  if (creds !== undefined)
+    throw new ToolFailure(`Failed to get TLS creds: No TLS credentials with id '${creds}'`);
+  for (const option of ['tls-authz', 'tls-hostname']) {
+    if (seen.has(option)) throw new ToolFailure(`--${option} is not permitted without --tls-creds`);
+  }
+  if (seen.has('object')) throw new ToolFailure('--object is not available yet');
+}
+
+function refuse(text: string): never {
+  throw new ToolFailure(text);
+}
+
+function wholeNumber(text: string): number | null {
+  if (!/^(\d+|0[xX][0-9a-fA-F]+)$/.test(text)) return null;
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? number : null;
+}
+
+function readSnapshot(text: string): { id?: string; name?: string } {
+  if (!text.startsWith('snapshot.')) return { id: text, name: text };
+  const found: { id?: string; name?: string } = {};
+  for (const part of text.split(',')) {
+    const match = /^snapshot\.(id|name)=(.*)$/.exec(part);
+    if (!match) {
+      const [key = ''] = part.split('=');
+      throw new ToolFailure(`Invalid parameter '${key}'`, [
+        `qemu-nbd: Failed in parsing snapshot param \`${text}'`,
+      ]);
+    }
+    found[match[1] as 'id' | 'name'] = match[2] ?? '';
+  }
+  return found;
+}

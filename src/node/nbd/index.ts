@@ -1,0 +1,194 @@
+/** qemu-nbd: one image, served until its clients have gone. */
+import { spawn } from 'node:child_process';
+import { unlinkSync, writeFileSync } from 'node:fs';
+import { exportBitmap } from '../../daemon/exports/bitmaps';
+import { Permission } from '../../files/locks';
+import { checkUsable } from '../../graph/bitmaps';
+import { BlockGraph, type BlockUser } from '../../graph/index';
+import { NbdServer, type NbdExport } from '../../nbd/index';
+import { toFailure, ToolFailure, step } from '../../tools/failure';
+import { splitOptions } from '../../tools/optionlist';
+import { versionText } from '../../tools/version';
+import { nodeEnvironment, turn } from '../environment';
+import { listenOn } from '../listen';
+import { strerrorOf } from '../strerror';
+import { readCommandLine, type NbdCommandLine } from './commandline';
+import { nbdHelp } from './help';
+
+/** Resolves with the exit code when the server has ended. */
+export async function runNbd(words: string[]): Promise<number> {
+  try {
+    const line = readCommandLine(words);
+    if (line.print !== null) {
+      process.stdout.write(line.print === 'help' ? nbdHelp() : versionText('qemu-nbd'));
+      return 0;
+    }
+    return line.fork ? await fork(words) : await serve(line);
+  } catch (error) {
+    const failure = toFailure(error);
+    process.stderr.write([`qemu-nbd: ${failure.message}`, ...failure.hints, ''].join('\n'));
+    return failure.code;
+  }
+}
+
+/** Leaves the work to a process of its own; ends when that one serves, or has failed. */
+function fork(words: readonly string[]): Promise<number> {
+  const [program, script = ''] = process.argv;
+  const rest = words.filter((word) => word !== '--fork');
+  const child = spawn(program ?? '', [script, 'nbd', ...rest], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  child.stderr?.pipe(process.stderr);
+  return new Promise((resolve) => {
+    child.once('exit', (code) => resolve(code ?? 1));
+    child.once('message', () => {
+      child.disconnect();
+      child.stderr?.destroy();
+      child.unref();
+      resolve(0);
+    });
+  });
+}
+
+async function serve(line: NbdCommandLine): Promise<number> {
+  const environment = await nodeEnvironment();
+  const graph = new BlockGraph({
+    ...environment,
+    warn: (text) => void process.stderr.write(`qemu-nbd: warning: ${text}\n`),
+    notice: (text) => void process.stderr.write(`${text}\n`),
+  });
+  let ended: () => void = () => undefined;
+  const over = new Promise<void>((resolve) => (ended = resolve));
+  const alive = setInterval(() => undefined, 0x7fffffff);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ended());
+  const server = new NbdServer(
+    { engine: environment.engine, turn, held: () => null },
+    { maxConnections: line.shared, handshakeSeconds: line.handshakeSeconds },
+  );
+  let pidFile: string | null = null;
+  try {
+    // The socket comes first: who connects meanwhile is served later.
+    const early: (() => void)[] = [];
+    let accept = (begin: () => void): void => void early.push(begin);
+    let clients = 0;
+    const address =
+      line.socket === null
+        ? { type: 'inet' as const, host: line.bind, port: line.port }
+        : { type: 'unix' as const, path: line.socket };
+    server.listenOn(
+      await listenOn(address, (stream) =>
+        accept(() => {
+          clients++;
+          void server.connect(stream).then(() => {
+            if (--clients === 0 && !line.persistent) ended();
+          });
+        }),
+      ),
+    );
+    server.add(await open(graph, line));
+    accept = (begin) => begin();
+    for (const begin of early) begin();
+    if (line.pidFile !== null) {
+      writePidFile(line.pidFile);
+      pidFile = line.pidFile;
+    }
+    // Nobody reads messages when the starting process has gone.
+    process.stderr.on('error', () => undefined);
+    process.send?.('serving');
+    await over;
+    return 0;
+  } finally {
+    clearInterval(alive);
+    await server.close();
+    await graph.close();
+    if (pidFile !== null) unlinkSync(pidFile);
+  }
+}
+
+function writePidFile(path: string): void {
+  try {
+    writeFileSync(path, `${process.pid}\n`);
+  } catch (error) {
+    throw new ToolFailure(`cannot create PID file: Could not create '${path}': ${strerrorOf(error)}`);
+  }
+}
+
+async function open(graph: BlockGraph, line: NbdCommandLine): Promise<NbdExport> {
+  const { image, format, imageOptions } = line;
+  if (imageOptions && format !== null) throw new ToolFailure('--image-opts and -f are mutually exclusive');
+  const writable = !line.readOnly;
+  const perm = Permission.CONSISTENT_READ | (writable ? Permission.WRITE : 0);
+  const permissions = { perm, shared: Permission.ALL };
+  const opened = await step(`Failed to blk_new_open '${image}': `, () =>
+    graph.openImage({
+      ...(imageOptions
+        ? {
+            options: Object.fromEntries(
+              splitOptions(image, 'driver').map(({ key, value }) => [key, value ?? 'on']),
+            ),
+          }
+        : { filename: image }),
+      ...(format !== null && { format }),
+      readOnly: line.readOnly,
+      cache: line.cache,
+      discard: line.discard,
+      detectZeroes: line.detectZeroes,
+      permissions,
+    }),
+  );
+  if (line.snapshot) showSnapshot(opened, line.snapshot);
+  const device = line.offset === 0 ? opened : await behind(graph, opened, line, permissions);
+  // Its size is told to clients once.
+  await device.setPermissions(perm, Permission.ALL & ~Permission.RESIZE);
+  const bitmaps = line.bitmaps.map((name) => {
+    const bitmap = graph.bitmaps.below(device.node.name, name);
+    if (!bitmap) throw new ToolFailure(`Bitmap '${name}' is not found`);
+    checkUsable(bitmap, { readOnly: 'allowed' });
+    return exportBitmap(bitmap);
+  });
+  const size = device.length();
+  return {
+    name: line.name,
+    description: line.description,
+    size: size - (size % 512),
+    writable,
+    writeThrough: line.cache === 'writethrough' || line.cache === 'directsync',
+    minBlock: device.node.requestAlignment,
+    device,
+    allocationDepth: line.allocationDepth,
+    bitmaps,
+  };
+}
+
+function showSnapshot(user: BlockUser, wanted: { id?: string; name?: string }): void {
+  const snapshots = user.snapshots();
+  const list = snapshots?.list() ?? [];
+  const index = list.findIndex(({ id, name }) =>
+    wanted.id === wanted.name
+      ? id === wanted.id || name === wanted.name
+      : (wanted.id === undefined || id === wanted.id) && (wanted.name === undefined || name === wanted.name),
+  );
+  if (!snapshots || index < 0) throw new ToolFailure("Failed to load snapshot: Can't find snapshot");
+  snapshots.show(index);
+}
+
+/** The image from an offset on. */
+async function behind(
+  graph: BlockGraph,
+  opened: BlockUser,
+  { offset, readOnly, discard }: NbdCommandLine,
+  permissions: { perm: number; shared: number },
+): Promise<BlockUser> {
+  const length = opened.length();
+  if (offset > length) {
+    throw new ToolFailure(
+      `Offset (${offset}) cannot be greater than size of the containing file (${length})`,
+    );
+  }
+  const options = { driver: 'raw', 'node-name': 'window', offset, file: opened.node.name };
+  await graph.blockdevAdd({ ...options, 'read-only': readOnly, discard });
+  const user = await graph.attach({ nodeName: 'window' }, permissions);
+  await opened.close();
+  return user;
+}
