@@ -16,6 +16,7 @@ import type {
   PreparedCreate,
   QDict,
 } from './api';
+import { holdForAmend, type AmendRequest, type AmendTarget } from './amend';
 import { checkNotBacking } from './busy';
 import { CommitGraph, type ActiveCommit, type CommitRequest } from './commit';
 import { GraphBitmaps } from './bitmaps';
@@ -329,6 +330,11 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     await job.release();
     this.jobLinks.splice(this.jobLinks.indexOf(job), 1);
     if (filter) await removeFilter(this.opener, filter);
+  }
+
+  /** `x-blockdev-amend`: checks, and holds the node until the end of the result. */
+  holdForAmend(request: AmendRequest): Promise<AmendTarget> {
+    return this.exclusive(() => Promise.resolve(holdForAmend(this, request)));
   }
 
   beginStream(request: StreamRequest): Promise<StreamGraph> {

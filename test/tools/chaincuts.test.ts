@@ -40,7 +40,7 @@ async function journalOf(words: string[], images: Images): Promise<Journal> {
       const file = await store.open(path, mode);
       if (!mode.write) return file;
       const steps: Step[] = [];
-      steps.push = (step) => journal.push({ path, step: step! });
+      steps.push = (step) => journal.push({ path, step: step });
       return recorded(file, steps);
     },
   });
@@ -70,7 +70,7 @@ async function read(engine: Engine, images: Images, path: string): Promise<Uint8
     at = engine.qcow2Info(open.node).backingFile;
   }
   const content = contentOf(engine, nodes[0]!.node, 1 << 18).slice();
-  for (const { close } of nodes) close();
+  for (const node of nodes) node.close();
   return content;
 }
 

@@ -1,4 +1,5 @@
 /** The chapter on the block core: nodes made, changed, described and removed. */
+import { amendJob } from '../jobs/amend';
 import { createJob } from '../jobs/create';
 import type { Handlers } from './registry';
 
@@ -24,6 +25,20 @@ export const blockCore: Handlers = {
     const job = jobs.create(args['job-id'], driver, { autoFinalize: true, autoDismiss: false });
     job.start();
     await job.begun;
+    return {};
+  },
+
+  'x-blockdev-amend': async (args, { graph, jobs }) => {
+    const { 'job-id': id, 'node-name': nodeName, options, force = false } = args;
+    const target = await graph.holdForAmend({ nodeName, options, force });
+    try {
+      const job = jobs.create(id, amendJob(target), { autoFinalize: true, autoDismiss: false });
+      job.start();
+      await job.begun;
+    } catch (error) {
+      await target.end();
+      throw error;
+    }
     return {};
   },
 

@@ -2,7 +2,7 @@
 import type { Engine, NodeHandle } from '../../engine/contract';
 import type { FileStore } from '../../files/contract';
 import type { ImageLocks } from '../../files/locks';
-import type { ImageInfoSpecific } from '../../qapi/types.generated';
+import type { BlockdevAmendOptions, ImageInfoSpecific } from '../../qapi/types.generated';
 import type { CreateOption, CreateValues } from '../api';
 import type { ChangeStep } from '../change';
 import type { Creator } from '../create';
@@ -128,6 +128,11 @@ export interface Driver {
   };
   /** Stores another backing file in the image; see backingname.ts. */
   changeBackingFile?(node: BlockNode, file: string | null, format: string | null): void;
+  /**
+   * `x-blockdev-amend`, with options of this driver, inside an exclusive change. Absent: nothing can be amended.
+   * @param force allows what can make data unreadable
+   */
+  amend?(node: BlockNode, options: BlockdevAmendOptions, force: boolean): Promise<void>;
   /** What `-o` can say at creation, in the order of declaration; absent: no creation by options. */
   readonly createOptions?: readonly CreateOption[];
   /** `qemu-img create`: makes the image `filename` from the values of options. */

@@ -385,6 +385,12 @@ export const qcow2: Driver = {
   encrypted: (node) => info(node).cryptMethod !== 0,
   changeBackingFile: ({ engine, handle }, file, format) =>
     engine.amend.changeBackingFile(handle, file, format),
+  amend: (_node, options) => {
+    // Nothing but key slots can be amended while the image is open.
+    if (options.driver === 'qcow2' && options.encrypt)
+      return Promise.reject(new GraphError("image is not encrypted, can't amend"));
+    return Promise.resolve();
+  },
   createOptions: CREATE_OPTIONS,
   async createImage(creator: Creator, filename: string, values: CreateValues) {
     await creator.createQcow2Image(filename, values);
