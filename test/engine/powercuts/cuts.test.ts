@@ -70,6 +70,18 @@ const SUBJECTS: Record<string, Subject> = {
     habits: { ...GUEST, snapshot: 1 },
     things: 100,
   },
+  'persistent bitmaps': {
+    options: 'cluster_size=4k',
+    size: '2M',
+    habits: { ...GUEST, bitmap: 2, resize: 1, reopen: 2 },
+    things: 70,
+  },
+  'bitmaps and subclusters': {
+    options: 'cluster_size=16k,extended_l2=on,lazy_refcounts=on',
+    size: '2M',
+    habits: { ...GUEST, compressed: 1, bitmap: 2, reopen: 2 },
+    things: 60,
+  },
   'lazy refcounts': {
     options: 'cluster_size=8k,lazy_refcounts=on',
     size: '2M',

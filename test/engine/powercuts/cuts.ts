@@ -43,9 +43,11 @@ export async function cutEverywhere(
       expect([0, 3], `${where}\n${output}`).toContain(status);
       const file = await memoryFile(image);
       const open = openQcow2(engine, file, { readOnly: true });
-      const objection = memories.objection(at, contentOf(engine, open.node, 1 << 18));
+      const disk = contentOf(engine, open.node, 1 << 18);
+      const claims = engine.bitmaps.of(open.node).some((one) => !engine.bitmaps.state(one).inconsistent);
       open.close();
-      expect(objection, where).toBeNull();
+      expect(memories.objection(at, disk), where).toBeNull();
+      if (claims) expect(memories.isClosed(at, disk), `${where}: a bitmap claims to be right`).toBe(true);
     }
     count += batch.length;
     batch = [];

@@ -22,10 +22,19 @@ interface Flush {
   changes: number;
 }
 
+/** A moment at which the image was closed. */
+interface Closing {
+  /** Length of the journal when it began. */
+  begin: number;
+  /** What the disk held. */
+  held: Uint8Array;
+}
+
 /** The guest's memory of what it did. Disks never get longer than `sectors`. */
 export class Guest {
   private readonly changes: Change[] = [];
   private readonly flushes: Flush[] = [{ end: 0, changes: 0 }];
+  private readonly closings: Closing[];
   /** What the disk holds now. */
   readonly now: Uint8Array;
   private readonly start: Uint8Array;
@@ -33,6 +42,7 @@ export class Guest {
   constructor(start: Uint8Array) {
     this.start = start.slice();
     this.now = start.slice();
+    this.closings = [{ begin: 0, held: this.start }];
   }
 
   /** `bytes` from `offset` on are changed by a request that begins when the journal has `begin` steps. */
@@ -51,9 +61,14 @@ export class Guest {
     this.flushes.push({ end, changes: this.changes.length });
   }
 
+  /** The image was closed, which began when the journal had `begin` steps. */
+  closed(begin: number): void {
+    this.closings.push({ begin, held: this.now.slice() });
+  }
+
   /** What may be seen by cuts, which are asked for in ascending order. */
   memories(): Memories {
-    return new Memories(this.start, this.changes, this.flushes);
+    return new Memories(this.start, this.changes, this.flushes, this.closings);
   }
 }
 
@@ -67,6 +82,7 @@ class Memories {
     start: Uint8Array,
     private readonly changes: readonly Change[],
     private readonly flushes: readonly Flush[],
+    private readonly closings: readonly Closing[],
   ) {
     this.held = start.slice();
   }
@@ -97,5 +113,20 @@ class Memories {
       if (!may) return `sector ${sector} holds ${seen}, not ${this.held[sector]} or later`;
     }
     return null;
+  }
+
+  /**
+   * Whether a disk is what it was when the image was closed: then, and only then, may its bitmaps claim to be right. `at`: as
+   * for {@link objection}; a cut while the image is closed may leave what the closing before left.
+   */
+  isClosed(at: number, disk: Uint8Array): boolean {
+    return this.closings
+      .filter(({ begin }) => begin <= at)
+      .slice(-2)
+      .some(({ held }) => {
+        for (let sector = 0; sector * SECTOR < disk.length; sector++)
+          if (disk[sector * SECTOR] !== held[sector]) return false;
+        return true;
+      });
   }
 }

@@ -15,6 +15,8 @@ export interface Habits {
   flush?: number;
   snapshot?: number;
   resize?: number;
+  /** A persistent bitmap is made or removed. */
+  bitmap?: number;
   /** The image is closed and opened again. */
   reopen?: number;
 }
@@ -62,8 +64,14 @@ export class Session {
       new Array<keyof Habits>(often ?? 0).fill(kind as keyof Habits),
     );
     for (let i = 0; i < count; i++) this.one(kinds[this.pick(kinds.length)]!);
+    this.close();
+  }
+
+  private close(): void {
+    const begin = this.steps.length;
     this.image.close();
     this.guest.flushed(this.steps.length);
+    this.guest.closed(begin);
   }
 
   private one(kind: keyof Habits): void {
@@ -95,9 +103,10 @@ export class Session {
         return this.snapshot(begin);
       case 'resize':
         return this.resize(begin, length);
+      case 'bitmap':
+        return this.bitmap();
       case 'reopen':
-        this.image.close();
-        guest.flushed(this.steps.length);
+        this.close();
         this.image = this.open();
     }
   }
@@ -150,6 +159,19 @@ export class Session {
     } catch (error) {
       // Narrow refcounts allow no more references.
       if (!(error instanceof BlockError)) throw error;
+    }
+  }
+
+  private bitmap(): void {
+    const { bitmaps } = this.engine;
+    const all = bitmaps.of(this.node);
+    if (all.length < 3 && this.pick(3) > 0) {
+      const made = bitmaps.create(this.node, 512 << this.pick(9), `b${this.steps.length}`);
+      bitmaps.setPersistent(made, true);
+    } else if (all.length > 0) {
+      const gone = all[this.pick(all.length)]!;
+      bitmaps.removeStored(gone);
+      bitmaps.release(gone);
     }
   }
 
