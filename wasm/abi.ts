@@ -335,3 +335,10 @@ export const enum ThrottleBucket {
   IOPS_WRITE = 5,
   COUNT = 6,
 }
+
+/** What a child of a quorum was asked. */
+export const enum QuorumOp {
+  READ = 0,
+  WRITE = 1,
+  FLUSH = 2,
+}

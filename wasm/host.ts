@@ -40,3 +40,9 @@ export declare function corrupted(
 ): void;
 /** A write is about to end above the threshold of a node, by this many bytes. */
 export declare function thresholdPassed(node: i32, exceeded: f64, threshold: f64): void;
+/** A child of a quorum failed (a {@link QuorumOp}, with this errno), or differs from the others (errno 0). */
+export declare function quorumReport(child: i32, op: i32, errno: i32, offset: f64, bytes: f64): void;
+/** Too few children of a quorum agree. */
+export declare function quorumFailed(node: i32, offset: f64, bytes: f64): void;
+/** Two nodes that must be the same differ at byte `at`, in a read of this range. */
+export declare function contentsMismatch(node: i32, offset: f64, bytes: f64, at: f64): void;

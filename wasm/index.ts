@@ -397,3 +397,4 @@ export * from './exports/bitmaps';
 export * from './exports/filters';
 export * from './exports/mirror';
 export * from './exports/throttle';
+export * from './exports/quorum';

@@ -1,6 +1,8 @@
 /** The daemon: one graph, its jobs, and the commands and events that monitors and programs see. */
 import type { EngineEvent } from '../engine/contract';
-import { BlockGraph, corruptionNotice } from '../graph/index';
+import type { QuorumEvent } from '../engine/quorum';
+import { strerror } from '../files/contract';
+import { BlockGraph, corruptionNotice, mismatchNotice } from '../graph/index';
 import {
   findEvent,
   orderOutput,
@@ -13,6 +15,7 @@ import {
 } from '../qapi/index';
 import type { CommandContext } from './commands/registry';
 import { dispatch } from './dispatcher';
+import { EventRate } from './eventrate';
 import type { DaemonEnvironment } from './environment';
 import { ExportTable } from './exports/table';
 import { JobTable } from './jobs/table';
@@ -35,6 +38,7 @@ export class Daemon {
   readonly graph: BlockGraph;
   private readonly jobs: JobTable;
   private readonly exports: ExportTable;
+  private readonly rate = new EventRate();
   private readonly listeners = new Set<(event: QmpEvent) => void>();
   private readonly context: CommandContext;
   /** Commands run one at a time, whichever monitor they come from; this is the end of the line. */
@@ -122,6 +126,7 @@ export class Daemon {
       await this.jobs.shutDown(this.graph.jobOrder());
       await this.graph.close();
     } finally {
+      this.rate.end();
       // The reply of the command that brought this about goes first.
       setTimeout(() => this.environment.exit(), 0);
     }
@@ -138,7 +143,9 @@ export class Daemon {
       event,
       data: orderOutput(definition.data, data),
     };
-    for (const listener of [...this.listeners]) listener(message);
+    this.rate.pass(event, data, () => {
+      for (const listener of [...this.listeners]) listener(message);
+    });
   }
 
   private engineEvent(event: EngineEvent): void {
@@ -155,6 +162,10 @@ export class Daemon {
       node.thresholdPassed();
       return;
     }
+    if (event.kind !== 'image-corrupted') {
+      this.quorumEvent(node.name, event);
+      return;
+    }
     this.environment.notice?.(corruptionNotice(event));
     this.emit('BLOCK_IMAGE_CORRUPTED', {
       device: '',
@@ -165,4 +176,27 @@ export class Daemon {
       fatal: event.fatal,
     });
   }
+
+  private quorumEvent(name: string, event: QuorumEvent): void {
+    if (event.kind === 'contents-mismatch') {
+      this.environment.notice?.(mismatchNotice(event));
+      return;
+    }
+    const sector = Math.floor(event.offset / SECTOR);
+    const range = {
+      'sector-num': sector,
+      'sectors-count': Math.ceil((event.offset + event.bytes) / SECTOR) - sector,
+    };
+    if (event.kind === 'quorum-failure') this.emit('QUORUM_FAILURE', { reference: name, ...range });
+    else
+      this.emit('QUORUM_REPORT_BAD', {
+        type: event.operation,
+        ...(event.errno !== 0 && { error: strerror(event.errno) }),
+        'node-name': name,
+        ...range,
+      });
+  }
 }
+
+/** Bytes. */
+const SECTOR = 512;

@@ -12,6 +12,7 @@ import type { Codecs } from './codecs';
 import type { EngineBitmaps } from './bitmaps';
 import type { Filters } from './filters';
 import type { EngineMirror } from './mirror';
+import type { Quorum, QuorumEvent } from './quorum';
 import type { Throttle } from './throttle';
 
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
@@ -258,7 +259,7 @@ export interface Snapshot extends NewSnapshot {
 }
 
 /** Something that happened inside a request and that the user is to be told. */
-export type EngineEvent = CorruptionEvent | ThresholdEvent;
+export type EngineEvent = CorruptionEvent | ThresholdEvent | QuorumEvent;
 
 /** A write is about to end above the threshold that was set; there is none any more. Bytes. */
 export interface ThresholdEvent {
@@ -294,6 +295,7 @@ export interface Engine {
   /** Dirty bitmaps of nodes. */
   readonly bitmaps: EngineBitmaps;
   readonly filters: Filters;
+  readonly quorum: Quorum;
   /** Limits of throughput. */
   readonly throttle: Throttle;
   alloc(bytes: number): IoBuffer;

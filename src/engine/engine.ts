@@ -37,6 +37,7 @@ import type { Codecs } from './codecs';
 import type { EngineExports } from './exports';
 import { makeFilters, type Filters } from './filters';
 import { makeMirror, type EngineMirror } from './mirror';
+import { makeQuorum, type Quorum } from './quorum';
 import { makeThrottle, type Throttle } from './throttle';
 import { Host, readUtf16 } from './host';
 
@@ -78,6 +79,7 @@ class WasmEngine implements Engine {
   onEvent: ((event: EngineEvent) => void) | null = null;
   onFinding: CheckFinding | null = null;
   readonly filters: Filters;
+  readonly quorum: Quorum;
   readonly throttle: Throttle;
   readonly #host = new Host();
   readonly codecs: Codecs = this.#host.codecs;
@@ -110,6 +112,8 @@ class WasmEngine implements Engine {
       text: (text) => this.#text(text)!,
     });
     this.filters = makeFilters(this.#wasm, (run) => this.#call(run));
+    this.quorum = makeQuorum(this.#wasm, (run) => this.#call(run));
+    this.#host.onQuorum = (event) => this.onEvent?.(event);
     this.throttle = makeThrottle(this.#wasm, (run) => this.#call(run));
     this.#host.onFinding = (text, program) => this.onFinding?.(text, program);
     this.#host.onCorruption = (node, message, offset, size, fatal) =>

@@ -1,9 +1,10 @@
 import type { FilterExports } from './filters';
 import type { MirrorExports } from './mirror';
+import type { QuorumExports } from './quorum';
 import type { ThrottleExports } from './throttle';
 
 /** What build/engine.wasm exports; the meaning of each is in wasm/index.ts. */
-export interface EngineExports extends FilterExports, MirrorExports, ThrottleExports {
+export interface EngineExports extends FilterExports, MirrorExports, QuorumExports, ThrottleExports {
   memory: WebAssembly.Memory;
   record(): number;
   errorAddress(): number;

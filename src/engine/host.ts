@@ -2,6 +2,7 @@
 import { Errno, FileError } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { CodecTable } from './codecs';
+import { quorumImports, type QuorumEvent } from './quorum';
 import type { Zstd } from './zstd';
 
 /** What the data plane reports while a request runs. */
@@ -22,6 +23,7 @@ export class Host {
   memory!: WebAssembly.Memory;
   onCorruption: CorruptionReport | null = null;
   onThreshold: ThresholdReport | null = null;
+  onQuorum: ((event: QuorumEvent) => void) | null = null;
   onFinding: ((message: string, program: boolean) => void) | null = null;
   /** What {@link view} answered last. */
   #view = new Uint8Array(0);
@@ -135,6 +137,7 @@ export class Host {
           // As below.
         }
       },
+      ...quorumImports((event) => this.onQuorum?.(event)),
       thresholdPassed: (node, exceeded, threshold) => {
         try {
           this.onThreshold?.(node, exceeded, threshold);

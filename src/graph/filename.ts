@@ -1,6 +1,6 @@
 /** File names of nodes: the ones generated for them (graph.md section 6), and those of backing files made complete. */
 import { toJson } from '../qapi/json-print';
-import { setMember, type QmpObject } from '../qapi/value';
+import { setMember, type QmpObject, type QmpValue } from '../qapi/value';
 import { GraphError } from './errors';
 import { Role, type BlockNode } from './node';
 
@@ -94,7 +94,9 @@ export function refreshFilename(node: BlockNode): void {
   const full: QmpObject = { ...strong, driver: node.driver };
   for (const link of [...node.links].reverse()) {
     if (link.role & Role.COW && !overridden) continue;
-    setMember(full, link.name, link.node.fullOpenOptions);
+    const [list = '', index] = link.name.split('.');
+    if (index === undefined) setMember(full, link.name, link.node.fullOpenOptions);
+    else full[list] = [...((full[list] as QmpValue[] | undefined) ?? []), link.node.fullOpenOptions];
   }
   if (overridden && !node.backing) full.backing = null;
   node.fullOpenOptions = full;

@@ -20,7 +20,7 @@ import { holdForAmend, type AmendRequest, type AmendTarget } from './amend';
 import { checkNotBacking } from './busy';
 import { CommitGraph, type ActiveCommit, type CommitRequest } from './commit';
 import { GraphBitmaps } from './bitmaps';
-import { corruptionNotice } from './corruption';
+import { corruptionNotice, mismatchNotice } from './corruption';
 import { Creator } from './create';
 import { checkCreatable } from './drivers/table';
 import { GraphError, toGraphError } from './errors';
@@ -69,6 +69,7 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
   constructor(environment: GraphEnvironment) {
     environment.engine.onEvent ??= (event) => {
       if (event.kind === 'image-corrupted') environment.notice?.(corruptionNotice(event));
+      else if (event.kind === 'contents-mismatch') environment.notice?.(mismatchNotice(event));
     };
     environment.engine.onFinding ??= (text) => environment.notice?.(text);
     this.opener = new Opener(environment);

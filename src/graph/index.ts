@@ -1,6 +1,6 @@
 /** The graph of block nodes: names, options, opening, permissions, information, creation. */
 export type * from './api';
-export { corruptionNotice } from './corruption';
+export { corruptionNotice, mismatchNotice } from './corruption';
 export { GraphError } from './errors';
 export { BlockGraph } from './graph';
 export { listSnapshots } from './snapshots';

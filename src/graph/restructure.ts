@@ -1,9 +1,11 @@
 /** Commands that change what an image or a node is made of: change-backing-file and x-blockdev-change. */
 import { changeBackingFile } from './backingname';
-import { refreshNames } from './change';
+import { Permission } from '../files/locks';
+import { CycleError, reaches, refreshNames } from './change';
 import { GraphError, toGraphError } from './errors';
-import type { BlockNode } from './node';
+import { Role, type BlockNode, type Link } from './node';
 import type { Opener } from './open';
+import { attach, detach } from './permissions';
 import { setReadOnly } from './reopen';
 import { checkRoot } from './snapshots';
 
@@ -45,23 +47,36 @@ function chainHolds(root: BlockNode, node: BlockNode): boolean {
 }
 
 /** `x-blockdev-change`: adds or removes a child of a node whose driver has any number of them. */
-export function changeChildren(
+export async function changeChildren(
   opener: Opener,
   names: { parent: string; child?: string | undefined; node?: string | undefined },
-): never {
+): Promise<void> {
   opener.drain();
   const parent = opener.table.lookup(names.parent, names.parent);
+  const changeable = parent.type.changeableChildren;
   if (names.child !== undefined && names.node !== undefined) {
     throw new GraphError('The parameters child and node are in conflict');
   }
   if (names.child !== undefined) {
-    if (!parent.links.some((link) => link.name === names.child)) {
-      throw new GraphError(`Node '${parent.name}' does not have child '${names.child}'`);
-    }
-    throw new GraphError(`The node ${parent.name} does not support removing a child`);
+    const link = parent.links.find(({ name }) => name === names.child);
+    if (!link) throw new GraphError(`Node '${parent.name}' does not have child '${names.child}'`);
+    if (!changeable) throw new GraphError(`The node ${parent.name} does not support removing a child`);
+    changeable.checkRemoving(parent);
+    changeable.removing(parent, link);
+    await detach(link, parent);
+    await opener.unref(link.node);
+  } else {
+    if (names.node === undefined) throw new GraphError('Either child or node must be specified');
+    const added = opener.table.find(names.node);
+    if (!added) throw new GraphError(`Node '${names.node}' not found`);
+    if (!changeable) throw new GraphError(`The node ${parent.name} does not support adding a child`);
+    if (added.parents.length > 0) throw new GraphError(`The node ${added.name} already has a parent`);
+    changeable.checkAdding(parent);
+    const name = changeable.nextName(parent);
+    if (reaches(added, parent)) throw new CycleError(added, name, parent);
+    const link: Link = { name, role: Role.DATA, parent, node: added, perm: 0, shared: Permission.ALL };
+    await attach(link, parent);
+    changeable.added(parent, added);
   }
-  if (names.node === undefined) throw new GraphError('Either child or node must be specified');
-  const added = opener.table.find(names.node);
-  if (!added) throw new GraphError(`Node '${names.node}' not found`);
-  throw new GraphError(`The node ${parent.name} does not support adding a child`);
+  refreshNames([parent]);
 }

@@ -70,6 +70,20 @@ export function filteredDetails({ filtered }: BlockNode): NodeDetails | null {
   return filtered ? filtered.type.details(filtered) : null;
 }
 
+/** How a driver with any number of children adds and removes them. */
+export interface ChangeableChildren {
+  /** Throws if no child can be added. */
+  checkAdding(node: BlockNode): void;
+  /** Throws if none can be removed. */
+  checkRemoving(node: BlockNode): void;
+  /** The name of the next link. */
+  nextName(node: BlockNode): string;
+  /** The link is there: the engine is to know of it. */
+  added(node: BlockNode, child: BlockNode): void;
+  /** The link is about to go. */
+  removing(node: BlockNode, link: Link): void;
+}
+
 export interface Driver {
   readonly name: string;
   /** It is at the bottom and has data itself: no `file` child is opened for it. */
@@ -112,6 +126,8 @@ export interface Driver {
    * done. Absent: nodes of this driver cannot be reopened.
    */
   reopen?(context: ReopenContext): void;
+  /** x-blockdev-change can add and remove children. */
+  readonly changeableChildren?: ChangeableChildren;
   /** Bytes: requests on the node are widened to whole multiples of this. Absent: 1. */
   requestAlignment?(node: BlockNode): number;
   /** The plain name of a node, if a plain name can say all; null: only `json:` can. Protocol drivers. */

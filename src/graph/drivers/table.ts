@@ -10,11 +10,12 @@ import { notYet } from './driver';
 import { file } from './file';
 import { nullAio, nullCo } from './null';
 import { qcow2 } from './qcow2';
+import { quorum } from './quorum';
 import { raw } from './raw';
 import { throttle } from './throttle';
 
 const DRIVERS: ReadonlyMap<string, Driver> = new Map(
-  [file, nullCo, nullAio, qcow2, raw, blkdebug, compress, copyOnRead, throttle].map((driver) => [
+  [file, nullCo, nullAio, qcow2, raw, blkdebug, compress, copyOnRead, throttle, quorum].map((driver) => [
     driver.name,
     driver,
   ]),
@@ -53,6 +54,7 @@ const LATER: Readonly<
       | 'compress'
       | 'copy-on-read'
       | 'throttle'
+      | 'quorum'
     >,
     true
   >
@@ -81,7 +83,6 @@ const LATER: Readonly<
   preallocate: true,
   qcow: true,
   qed: true,
-  quorum: true,
   rbd: true,
   replication: true,
   ssh: true,

@@ -184,7 +184,7 @@ export const info: IoCommand = {
     // A protocol has a second name, which is the same for all drivers there are.
     if (node.children.length === 0) call.print(`format name: ${told.format}`);
     // These drivers have nothing to tell, which makes the command fail.
-    if (told.format === 'null-co' || told.format === 'null-aio') return false;
+    if (told['dirty-flag'] === undefined) return false;
     const cluster = told['cluster-size'] ?? 0;
     call.print(`cluster size: ${ioSize(cluster)}`);
     // The state of a virtual machine starts behind the part that whole tables of the first level map.
