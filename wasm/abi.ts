@@ -40,6 +40,8 @@ export const enum Driver {
   BLKLOGWRITES = 11,
   QUORUM = 12,
   MIRROR_TOP = 13,
+  COPY_BEFORE_WRITE = 14,
+  SNAPSHOT_ACCESS = 15,
 }
 
 /** Flags of write and write-zeroes requests. */
@@ -341,4 +343,10 @@ export const enum QuorumOp {
   READ = 0,
   WRITE = 1,
   FLUSH = 2,
+}
+
+/** How a copy-before-write filter copies. */
+export const enum Keep {
+  /** A failed copy ends the snapshot, and not the write. */
+  BREAK_SNAPSHOT = 1,
 }

@@ -393,6 +393,7 @@ export function stats(handle: i32): i32 {
   return node ? <i32>node.stats() : -Err.EINVAL;
 }
 
+export * from './exports/backup';
 export * from './exports/bitmaps';
 export * from './exports/filters';
 export * from './exports/mirror';

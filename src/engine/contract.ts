@@ -7,6 +7,7 @@
 import type { BlockFile, Errno } from '../files/contract';
 import type { ImageAmend } from './amend';
 import type { NodeChanges } from './changes';
+import type { EngineBackup } from './backup';
 import type { CopyRange } from './copy';
 import type { Codecs } from './codecs';
 import type { EngineBitmaps } from './bitmaps';
@@ -292,6 +293,8 @@ export interface Engine {
   /** Copies a range from node to node. */
   readonly copy: CopyRange;
   readonly mirror: EngineMirror;
+  /** Filters that keep what is overwritten. */
+  readonly backup: EngineBackup;
   /** Dirty bitmaps of nodes. */
   readonly bitmaps: EngineBitmaps;
   readonly filters: Filters;

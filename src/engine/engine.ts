@@ -14,6 +14,7 @@ import { Errno, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { makeImageAmend, type ImageAmend } from './amend';
 import { makeNodeChanges, type NodeChanges } from './changes';
+import { makeBackup, type EngineBackup } from './backup';
 import { makeCopy, type CopyRange } from './copy';
 import { engineBitmaps, type EngineBitmaps } from './bitmaps';
 import { BlockError, Prealloc } from './contract';
@@ -89,6 +90,7 @@ class WasmEngine implements Engine {
   readonly amend: ImageAmend;
   readonly copy: CopyRange;
   readonly mirror: EngineMirror;
+  readonly backup: EngineBackup;
   /** Why the instance is dead; null: it is not. */
   #trap: string | null = null;
 
@@ -133,6 +135,7 @@ class WasmEngine implements Engine {
     });
     this.copy = makeCopy(this.#wasm, (run) => this.#call(run));
     this.mirror = makeMirror(this.#wasm, (run) => this.#call(run));
+    this.backup = makeBackup(this.#wasm, (run) => this.#call(run));
   }
 
   /** Runs a call; a negative answer becomes a BlockError, a trap ends the instance. */

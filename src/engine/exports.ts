@@ -1,10 +1,12 @@
+import type { BackupExports } from './backup';
 import type { FilterExports } from './filters';
 import type { MirrorExports } from './mirror';
 import type { QuorumExports } from './quorum';
 import type { ThrottleExports } from './throttle';
 
 /** What build/engine.wasm exports; the meaning of each is in wasm/index.ts. */
-export interface EngineExports extends FilterExports, MirrorExports, QuorumExports, ThrottleExports {
+export interface EngineExports
+  extends FilterExports, BackupExports, MirrorExports, QuorumExports, ThrottleExports {
   memory: WebAssembly.Memory;
   record(): number;
   errorAddress(): number;

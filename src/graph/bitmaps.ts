@@ -30,6 +30,11 @@ export class NodeBitmap {
     readonly handle: BitmapHandle,
   ) {}
 
+  /** Whether a job has it, see {@link freeze}. */
+  get frozen(): boolean {
+    return this.successor !== null;
+  }
+
   get state(): BitmapState {
     return this.node.engine.bitmaps.state(this.handle);
   }
@@ -153,7 +158,8 @@ export function checkBitmapsResizable(node: BlockNode): void {
   for (const bitmap of bitmapsOf(node).reverse()) if (bitmap.state.persistent) checkUsable(bitmap);
 }
 
-function findBitmap(node: BlockNode, name: string): NodeBitmap | null {
+/** The bitmap of a node with this name; null: there is none. */
+export function findBitmap(node: BlockNode, name: string): NodeBitmap | null {
   return name === '' ? null : (bitmapsOf(node).find(({ state }) => state.name === name) ?? null);
 }
 

@@ -100,6 +100,7 @@ export function refreshFilename(node: BlockNode): void {
   }
   if (overridden && !node.backing) full.backing = null;
   node.fullOpenOptions = full;
+  if (node.type.namedAsChild && primary) node.exactFilename = primary.filename;
   node.filename = node.exactFilename || jsonName(full);
 }
 

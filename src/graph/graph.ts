@@ -17,6 +17,7 @@ import type {
   QDict,
 } from './api';
 import { holdForAmend, type AmendRequest, type AmendTarget } from './amend';
+import { BackupGraph, type BackupRequest, type DriveBackupRequest } from './backup';
 import { checkNotBacking } from './busy';
 import { CommitGraph, type ActiveCommit, type CommitRequest } from './commit';
 import { GraphBitmaps } from './bitmaps';
@@ -358,6 +359,14 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
 
   beginActiveCommit(commit: ActiveCommit): Promise<MirrorGraph> {
     return this.exclusive(() => beginActiveCommit(this, commit));
+  }
+
+  beginBackup(request: BackupRequest): Promise<BackupGraph> {
+    return this.exclusive(() => BackupGraph.begin(this, request));
+  }
+
+  beginDriveBackup(request: DriveBackupRequest): Promise<BackupGraph> {
+    return this.exclusive(() => BackupGraph.beginDrive(this, this.creator, request));
   }
 
   createSupport(format: string, filename?: string): CreateSupport {

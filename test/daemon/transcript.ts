@@ -131,6 +131,12 @@ export async function run(
       if (code !== 0) lines.push(`!: exit code ${code}`);
     }
     const deadline = Date.now() + 10_000;
+    if (step.kind === 'send' && step.text.startsWith('{"execute": ')) {
+      // A slow command is not over when nothing has come for a while; some texts have no reply at all.
+      const entry = clients.get(step.monitor);
+      const answered = () => /"(return|error)": /.test(entry?.client.received().slice(entry.seen) ?? '');
+      while (!answered() && Date.now() < deadline - 9000) await sleep(1);
+    }
     if (step.kind === 'wait') {
       const entry = clients.get(step.monitor);
       while (entry && !new RegExp(step.pattern).test(entry.client.received().slice(entry.before))) {

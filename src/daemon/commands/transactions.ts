@@ -1,6 +1,7 @@
 /** The chapter on transactions: the actions, and those commands that are transactions of one action. */
 import { QmpError } from '../../qapi/index';
 import type { TransactionAction, TransactionProperties } from '../../qapi/types.generated';
+import { beginBackup, beginDriveBackup } from './backup';
 import { runTransaction, type Actions } from '../transaction';
 import type { CommandContext, Handlers } from './registry';
 
@@ -9,6 +10,10 @@ const ACTIONS: Actions = {
   abort: async () => {
     throw new QmpError('Transaction aborted using Abort action');
   },
+
+  'blockdev-backup': beginBackup,
+
+  'drive-backup': beginDriveBackup,
 
   'blockdev-snapshot': ({ node, overlay }, { graph }) => graph.placeOverlay(node, overlay),
 
@@ -49,7 +54,9 @@ function atOnce(
   properties: TransactionProperties,
   context: CommandContext,
 ): Promise<void> {
-  return context.exports.quiesced(() => runTransaction(ACTIONS, list, properties, context));
+  return context.exports.quiesced(() =>
+    context.jobs.quiesced(() => runTransaction(ACTIONS, list, properties, context)),
+  );
 }
 
 export const transactions: Handlers = {
@@ -70,6 +77,16 @@ export const transactions: Handlers = {
 
   'blockdev-snapshot-internal-sync': async (data, context) => {
     await atOnce([{ type: 'blockdev-snapshot-internal-sync', data }], {}, context);
+    return {};
+  },
+
+  'blockdev-backup': async (data, context) => {
+    await atOnce([{ type: 'blockdev-backup', data }], {}, context);
+    return {};
+  },
+
+  'drive-backup': async (data, context) => {
+    await atOnce([{ type: 'drive-backup', data }], {}, context);
     return {};
   },
 };

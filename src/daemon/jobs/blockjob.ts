@@ -82,6 +82,7 @@ export class BlockJob extends Job implements BlockJobControl {
 
   /** As query-block-jobs shows it. */
   blockInfo(): BlockJobInfo {
+    this.updateProgress();
     const { type } = this.driver;
     const working = this.status === 'running' || this.status === 'ready';
     const info = {
@@ -140,6 +141,7 @@ export class BlockJob extends Job implements BlockJobControl {
 
   protected override async rest(over: Promise<void>): Promise<void> {
     await super.rest(over);
+    for (let held; (held = this.surroundings.held()) !== null;) await super.rest(held);
     this.turnStart = this.surroundings.now();
   }
 
@@ -200,6 +202,7 @@ export class BlockJob extends Job implements BlockJobControl {
   }
 
   override conclude(): Promise<void> {
+    if (!this.started) return super.conclude();
     if (this.cancelled) this.surroundings.emit('BLOCK_JOB_CANCELLED', this.eventData());
     else
       this.surroundings.emit('BLOCK_JOB_COMPLETED', {
@@ -210,6 +213,7 @@ export class BlockJob extends Job implements BlockJobControl {
   }
 
   private eventData() {
+    this.updateProgress();
     return {
       type: this.driver.type,
       device: this.id,

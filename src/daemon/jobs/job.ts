@@ -39,6 +39,8 @@ export interface JobDriver {
   readonly endsAfterReply?: boolean;
   /** A ready job that is cancelled without force ends well (see {@link Job.cancel}). */
   readonly softCancel?: boolean;
+  /** What is done, and what of it and the rest together, if that changes without the job's doing. */
+  progress?(): { done: number; total: number };
   /** The work. A failure is thrown: its message becomes the error of the job. */
   run(control: JobControl): Promise<void>;
   /** May still fail the job, when all jobs of the transaction have done their work. */
@@ -78,6 +80,8 @@ export interface JobSurroundings {
   now(): number;
   /** Milliseconds that the requests since it was last asked are to take longer (throttle nodes). */
   throttled(): number;
+  /** Resolves when block jobs may read and write again; null: they may now. */
+  held(): Promise<void> | null;
   /** The job is gone. */
   dismissed(job: Job): void;
 }
@@ -99,6 +103,9 @@ export class Job implements JobControl {
   /** Resolves what {@link kick} answered. */
   private settle: () => void = () => undefined;
   private markBegun: () => void = () => undefined;
+  /** A block job that never was has no BLOCK_JOB_* events. */
+  protected started = false;
+  private goOn: () => void = () => undefined;
   /** Resolves when the work lets others run for the first time, or has ended: the command may be answered. */
   readonly begun = new Promise<void>((resolve) => (this.markBegun = resolve));
   /** The driver's work; resolves when it has ended, in whichever way. */
@@ -146,7 +153,14 @@ export class Job implements JobControl {
     return this.failure;
   }
 
+  /** Takes up what has changed without the job's doing. */
+  protected updateProgress(): void {
+    const now = this.driver.progress?.();
+    if (now) this.setProgress(now.done, now.total);
+  }
+
   info(): JobInfo {
+    this.updateProgress();
     return {
       id: this.id,
       type: this.driver.type,
@@ -176,9 +190,28 @@ export class Job implements JobControl {
 
   /** Starts the work; it goes on after the command that started it has been answered. */
   start(): void {
+    this.started = true;
     this.become('running');
     this.work = this.doWork();
     this.finished = this.finish();
+  }
+
+  /**
+   * Starts the work while the nodes are held still: the job is paused at once, until {@link letGo}. It works when nothing
+   * is held any more.
+   */
+  startHeld(): void {
+    this.started = true;
+    this.become('running');
+    this.become('paused');
+    this.work = new Promise<void>((resolve) => (this.goOn = resolve)).then(() => this.doWork());
+    this.finished = this.finish();
+  }
+
+  /** Ends the pause that {@link startHeld} began. */
+  letGo(): void {
+    this.become('running');
+    this.goOn();
   }
 
   private async doWork(): Promise<void> {
@@ -290,7 +323,7 @@ export class Job implements JobControl {
   /** The end is made: the job says so, and vanishes unless the user wants to see it first. */
   async conclude(): Promise<void> {
     this.become('concluded');
-    if (this.options.autoDismiss) await this.vanish();
+    if (this.options.autoDismiss || !this.started) await this.vanish();
   }
 
   private async vanish(): Promise<void> {
@@ -301,6 +334,11 @@ export class Job implements JobControl {
   private leave(): void {
     this.become('null');
     this.surroundings.dismissed(this);
+  }
+
+  /** Ends a job that was not started, because its transaction failed. */
+  async discardUnstarted(): Promise<void> {
+    if (this.current === 'created') await this.requestCancel(true);
   }
 
   /** The job could not be made ready to start: it was never there. */

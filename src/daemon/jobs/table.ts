@@ -9,9 +9,27 @@ const JOB_ID = /^[A-Za-z][A-Za-z0-9._-]*$/;
 export class JobTable {
   private readonly jobs = new Map<string, Job>();
   private readonly surroundings: JobSurroundings;
+  /** Changes under way during which block jobs do nothing. */
+  private holds = 0;
+  private released: Promise<void> = Promise.resolve();
+  private release: () => void = () => undefined;
 
-  constructor(surroundings: Omit<JobSurroundings, 'dismissed'>) {
-    this.surroundings = { ...surroundings, dismissed: (gone) => this.forget(gone) };
+  constructor(surroundings: Omit<JobSurroundings, 'dismissed' | 'held'>) {
+    this.surroundings = {
+      ...surroundings,
+      dismissed: (gone) => this.forget(gone),
+      held: () => (this.holds > 0 ? this.released : null),
+    };
+  }
+
+  /** Does something while no block job reads or writes. */
+  async quiesced<T>(change: () => Promise<T>): Promise<T> {
+    if (this.holds++ === 0) this.released = new Promise((resolve) => (this.release = resolve));
+    try {
+      return await change();
+    } finally {
+      if (--this.holds === 0) this.release();
+    }
   }
 
   /** Throws `Invalid job ID '...'` and `Job ID '...' already in use`. */

@@ -87,11 +87,14 @@ export class JobTransaction {
     abort(cause);
     for (const job of this.jobs) {
       if (job === cause) continue;
+      const done = job.status === 'waiting' || job.status === 'pending';
       await job.requestCancel(true);
       await job.worked();
-      abort(job);
+      if (!done) abort(job);
     }
     for (const job of this.jobs) {
+      // Those whose work was done already are told one by one.
+      abort(job);
       await job.driver.abort?.();
       await job.driver.clean?.();
       await job.conclude();

@@ -94,6 +94,8 @@ export interface Driver {
   readonly failsOnPurpose?: boolean;
   /** Everything passes it unchanged. */
   readonly filter: boolean;
+  /** Its file name is that of its child, whatever it does. */
+  readonly namedAsChild?: boolean;
   /** It can have a `backing` child. */
   readonly backing: boolean;
   /** A file name must be given. */

@@ -4,6 +4,7 @@ import { protocolOf } from '../filename';
 import type { BlockdevDriver } from '../../qapi/types.generated';
 import { blkdebug } from './blkdebug';
 import { compress } from './compress';
+import { copyBeforeWrite, snapshotAccess } from './copybeforewrite';
 import { copyOnRead } from './copyonread';
 import type { Driver } from './driver';
 import { notYet } from './driver';
@@ -15,10 +16,20 @@ import { raw } from './raw';
 import { throttle } from './throttle';
 
 const DRIVERS: ReadonlyMap<string, Driver> = new Map(
-  [file, nullCo, nullAio, qcow2, raw, blkdebug, compress, copyOnRead, throttle, quorum].map((driver) => [
-    driver.name,
-    driver,
-  ]),
+  [
+    file,
+    nullCo,
+    nullAio,
+    qcow2,
+    raw,
+    blkdebug,
+    compress,
+    copyOnRead,
+    throttle,
+    quorum,
+    copyBeforeWrite,
+    snapshotAccess,
+  ].map((driver) => [driver.name, driver]),
 );
 
 /** Prefixes of file names that QEMU gives to other protocols, and their drivers. */
@@ -55,6 +66,8 @@ const LATER: Readonly<
       | 'copy-on-read'
       | 'throttle'
       | 'quorum'
+      | 'copy-before-write'
+      | 'snapshot-access'
     >,
     true
   >
@@ -64,9 +77,7 @@ const LATER: Readonly<
   blkverify: true,
   bochs: true,
   cloop: true,
-  'copy-before-write': true,
   dmg: true,
-  'snapshot-access': true,
   ftp: true,
   ftps: true,
   gluster: true,

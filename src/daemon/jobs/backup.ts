@@ -1,0 +1,84 @@
+/** The job of blockdev-backup and drive-backup: what a disk was when the job began is copied to another node. */
+import type { BackupGraph } from '../../graph/backup';
+import type { BlockdevOnError } from '../../qapi/index';
+import type { BlockJobControl, BlockJobDriver } from './blockjob';
+
+/** What a job needs of the graph: changes one after the other. */
+type Exclusive = <T>(change: () => Promise<T>) => Promise<T>;
+
+/** What is done about requests that fail. */
+export interface BackupPolicies {
+  onSourceError: BlockdevOnError;
+  onTargetError: BlockdevOnError;
+}
+
+/** Milliseconds between two looks whether a job that copies nothing itself is to end: it is woken when it is. */
+const IDLE = 60_000;
+
+export function backupJob(
+  exclusive: Exclusive,
+  backup: BackupGraph,
+  policies: BackupPolicies,
+): BlockJobDriver {
+  return {
+    type: 'backup',
+    eager: true,
+    progress: () => backup.progress(),
+    run: (control) => copyAll(backup, policies, control),
+    commit: () => backup.endBitmap(true),
+    abort: () => backup.endBitmap(false),
+    clean: () => exclusive(() => backup.end()),
+  };
+}
+
+async function copyAll(
+  backup: BackupGraph,
+  policies: BackupPolicies,
+  control: BlockJobControl,
+): Promise<void> {
+  const { engine, filter, sync } = backup;
+  const length = backup.length();
+  await control.pausePoint();
+  if (sync === 'none') for (;;) await control.sleep(IDLE);
+  if (sync === 'top') {
+    for (let at = 0; at < length;) {
+      at = engine.skipUnallocated(filter.handle, at);
+      await control.pausePoint();
+    }
+  }
+  while (!(await copyOnce(backup, policies, control, length)));
+}
+
+/** Goes over the disk once; answers whether all is copied. With the policy `ignore` what fails is tried again later. */
+async function copyOnce(
+  backup: BackupGraph,
+  { onSourceError, onTargetError }: BackupPolicies,
+  control: BlockJobControl,
+  length: number,
+): Promise<boolean> {
+  const { engine, filter, chunk, cluster } = backup;
+  let complete = true;
+  let accounted = backup.progress().done;
+  for (let at = 0; at < length;) {
+    const { next, failure } = engine.copyNext(filter.handle, at, chunk);
+    at = next;
+    if (failure) {
+      const { operation, error } = failure;
+      const action = control.requestFailed(
+        operation === 'read' ? onSourceError : onTargetError,
+        operation,
+        error,
+      );
+      if (action === 'report') throw error;
+      if (action === 'ignore') {
+        complete = false;
+        at += cluster;
+      }
+    }
+    const { done } = backup.progress();
+    control.account(done - accounted);
+    accounted = done;
+    await control.pausePoint();
+  }
+  return complete;
+}
