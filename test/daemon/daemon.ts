@@ -31,6 +31,11 @@ export function openDaemonIn(directory: string): Omit<TestDaemon, 'files'> {
   return launch(new NodeStore(directory), directory);
 }
 
+/** One over any files. */
+export function openDaemonOn(files: FileStore): Omit<TestDaemon, 'files'> {
+  return launch(files);
+}
+
 function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'> {
   let exited = false;
   let turns = 0;

@@ -1,0 +1,262 @@
+/**
+ * Random sequences of what guests and users do (writes, snapshots, jobs and their verbs, failing requests) against a model
+ * of the disk: the guest never sees a wrong byte, images are sound, and nothing is left behind.
+ */
+import fc from 'fast-check';
+import { writeFileSync } from 'node:fs';
+import { afterAll, expect, it } from 'vitest';
+import type { Daemon } from '../../src/daemon';
+import { BlockError, type IoBuffer } from '../../src/engine/contract';
+import { Permission } from '../../src/files/locks';
+import { MemoryStore } from '../../src/files/memory';
+import type { BlockUser } from '../../src/graph/index';
+import type { JobInfo, QmpObject } from '../../src/qapi';
+import { must, scratchDirectory } from '../engine/support';
+import { openDaemonOn } from './daemon';
+
+const BLOCK = 4096;
+const BLOCKS = 512;
+
+const scratch = scratchDirectory();
+afterAll(() => scratch.remove());
+
+/** Files that take their time to open, as in a browser: guests are served meanwhile. */
+class SlowStore extends MemoryStore {
+  override async open(...args: Parameters<MemoryStore['open']>): ReturnType<MemoryStore['open']> {
+    await new Promise((resolve) => setImmediate(resolve));
+    return super.open(...args);
+  }
+}
+
+/** A guest with its disk, and what it knows to be on it; a block whose write failed may be this or that. */
+class Guest {
+  private readonly known: (number | null)[] = Array.from({ length: BLOCKS }, () => 0);
+  private readonly buffer: IoBuffer;
+
+  constructor(
+    daemon: Daemon,
+    readonly user: BlockUser,
+  ) {
+    this.buffer = daemon.environment.engine.alloc(BLOCK * 32);
+  }
+
+  write(block: number, count: number, value: number): void {
+    const n = Math.min(count, BLOCKS - block);
+    try {
+      if (value === 0) this.user.writeZeroes(block * BLOCK, n * BLOCK);
+      else {
+        this.buffer.view(0, n * BLOCK).fill(value);
+        this.user.write(block * BLOCK, n * BLOCK, this.buffer);
+      }
+      this.known.fill(value, block, block + n);
+    } catch (error) {
+      if (!(error instanceof BlockError)) throw error;
+      this.known.fill(null, block, block + n);
+    }
+  }
+
+  check(block: number, count: number): void {
+    const n = Math.min(count, BLOCKS - block);
+    try {
+      this.user.read(block * BLOCK, n * BLOCK, this.buffer);
+    } catch (error) {
+      if (!(error instanceof BlockError)) throw error;
+      return;
+    }
+    const bytes = this.buffer.view(0, n * BLOCK);
+    for (let i = 0; i < n; i++) {
+      const value = this.known[block + i] ?? null;
+      if (value === null) continue;
+      const piece = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
+      expect(
+        piece.every((byte) => byte === value),
+        `block ${block + i} is ${piece[0]}, not ${value}`,
+      ).toBe(true);
+    }
+  }
+}
+
+/** What a sequence works on. */
+interface World {
+  daemon: Daemon;
+  guest: Guest;
+  /** The images of the disk, the lowest first; those that jobs have taken out of the chain are among them. */
+  nodes: string[];
+}
+
+const block = fc.nat(BLOCKS - 1);
+const count = fc.integer({ min: 1, max: 32 });
+const which = fc.nat(7);
+const speed = fc.constantFrom(0, 0, 1, 1 << 20);
+
+/** Commands that start jobs, from a few numbers; more kinds of jobs are more entries. */
+const JOBS: readonly ((world: World, a: number, b: number) => [command: string, args: QmpObject])[] = [
+  ({ nodes }) => ['block-stream', { device: top(nodes) }],
+  ({ nodes }, a) => ['block-stream', { device: top(nodes), 'base-node': at(nodes, a) }],
+  ({ nodes }, a, b) => ['block-stream', { device: at(nodes, a), 'base-node': at(nodes, b) }],
+  ({ nodes }, a, b) => [
+    'block-commit',
+    { device: top(nodes), 'top-node': at(nodes, a), 'base-node': at(nodes, b) },
+  ],
+  ({ nodes }, a) => ['block-commit', { device: top(nodes), 'top-node': at(nodes, a) }],
+];
+
+const top = (nodes: readonly string[]): string => nodes.at(-1) ?? '';
+const at = (nodes: readonly string[], index: number): string => nodes[index % nodes.length] ?? '';
+
+const VERBS = ['job-pause', 'job-resume', 'job-cancel', 'job-finalize', 'job-dismiss', 'job-complete'];
+
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('write'), block, count, value: fc.nat(250) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('check'), block, count }) },
+  { weight: 2, arbitrary: fc.constant({ kind: 'snapshot' }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('job'),
+      job: fc.nat(JOBS.length - 1),
+      a: which,
+      b: which,
+      speed,
+      manual: fc.boolean(),
+      onError: fc.constantFrom('report', 'stop', 'ignore'),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('verb'), verb: fc.constantFrom(...VERBS), a: which }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('speed'), a: which }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait'), turns: fc.integer({ min: 1, max: 4 }) }) },
+) as fc.Arbitrary<Step>;
+
+type Step =
+  | { kind: 'write'; block: number; count: number; value: number }
+  | { kind: 'check'; block: number; count: number }
+  | { kind: 'snapshot' }
+  | { kind: 'job'; job: number; a: number; b: number; speed: number; manual: boolean; onError: string }
+  | { kind: 'verb'; verb: string; a: number }
+  | { kind: 'speed'; a: number }
+  | { kind: 'wait'; turns: number };
+
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
+const jobsOf = async (daemon: Daemon): Promise<JobInfo[]> =>
+  (await daemon.execute('query-jobs')).return as unknown as JobInfo[];
+
+async function run(world: World, step: Step): Promise<void> {
+  const { daemon, guest, nodes } = world;
+  if (step.kind === 'write') guest.write(step.block, step.count, step.value);
+  else if (step.kind === 'check') guest.check(step.block, step.count);
+  else if (step.kind === 'wait') for (let i = 0; i < step.turns; i++) await turn();
+  else if (step.kind === 'snapshot') {
+    const name = `n${nodes.length}`;
+    const file = { driver: 'file', filename: `${name}.qcow2` };
+    await create(daemon, name);
+    await daemon.execute('blockdev-add', { driver: 'qcow2', 'node-name': name, backing: null, file });
+    const { error } = await daemon.execute('blockdev-snapshot', { node: top(nodes), overlay: name });
+    if (!error) nodes.push(name);
+  } else if (step.kind === 'job') {
+    const [command, args] = JOBS[step.job]!(world, step.a, step.b);
+    await daemon.execute(command, {
+      ...args,
+      'job-id': `j${step.a}`,
+      speed: step.speed,
+      'on-error': step.onError,
+      ...(step.manual && { 'auto-finalize': false, 'auto-dismiss': false }),
+    });
+  } else {
+    const jobs = await jobsOf(daemon);
+    const id = jobs[step.a % jobs.length]?.id ?? '';
+    if (step.kind === 'verb') await daemon.execute(step.verb, { id });
+    else await daemon.execute('block-job-set-speed', { device: id, speed: 0 });
+  }
+}
+
+async function create(daemon: Daemon, name: string): Promise<void> {
+  const filename = `${name}.qcow2`;
+  for (const [id, options] of [
+    [`${name}-f`, { driver: 'file', filename, size: 0 }],
+    [
+      `${name}-q`,
+      { driver: 'qcow2', file: { driver: 'file', filename }, size: BLOCK * BLOCKS, 'cluster-size': 16384 },
+    ],
+  ] as const) {
+    expect(await daemon.execute('blockdev-create', { 'job-id': id, options })).toEqual({ return: {} });
+    while ((await jobsOf(daemon)).some((job) => job.id === id && job.status !== 'concluded')) await turn();
+    expect(await daemon.execute('job-dismiss', { id })).toEqual({ return: {} });
+  }
+}
+
+/** Begins with one image, some requests to which fail once. */
+async function begin(
+  store: MemoryStore,
+  faults: readonly { event: string; sector: number }[],
+): Promise<World> {
+  const { daemon } = openDaemonOn(store);
+  await create(daemon, 'n0');
+  const rules = faults.map(({ event, sector }) => ({ event, sector, errno: 5, once: true }));
+  const image = { driver: 'file', filename: 'n0.qcow2' };
+  expect(
+    await daemon.execute('blockdev-add', {
+      driver: 'qcow2',
+      'node-name': 'n0',
+      file: { driver: 'blkdebug', image, ...(rules.length > 0 && { 'inject-error': rules }) },
+    }),
+  ).toEqual({ return: {} });
+  const perm = Permission.CONSISTENT_READ | Permission.WRITE;
+  const user = await daemon.graph.attach({ nodeName: 'n0' }, { perm, shared: Permission.ALL });
+  return { daemon, guest: new Guest(daemon, user), nodes: ['n0'] };
+}
+
+/** Ends all jobs; then nothing is left of them. */
+async function settle({ daemon }: World): Promise<void> {
+  for (let jobs; (jobs = await jobsOf(daemon)).length > 0; await turn()) {
+    for (const { id, status } of jobs)
+      await daemon.execute(status === 'concluded' ? 'job-dismiss' : 'job-cancel', { id });
+  }
+  const graph = daemon.graph.debugGraph();
+  expect(graph.nodes.filter(({ type }) => type !== 'block-driver')).toHaveLength(1);
+  for (const node of daemon.graph.nodes()) expect(['qcow2', 'file', 'blkdebug']).toContain(node.driver);
+}
+
+it('a guest never sees a wrong byte, whatever jobs do below it', { timeout: 60_000 }, async () => {
+  let round = 0;
+  let completed = 0;
+  const fault = fc.record({
+    event: fc.constantFrom('read_aio', 'write_aio', 'cow_read'),
+    sector: fc.nat(4000),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { minLength: 5, maxLength: 40 }),
+      fc.array(fault, { maxLength: 4 }),
+      async (steps, faults) => {
+        const store = new SlowStore();
+        const world = await begin(store, faults);
+        const { daemon, guest, nodes } = world;
+        daemon.subscribe(({ event }) => (completed += Number(event === 'BLOCK_JOB_COMPLETED')));
+        for (const step of steps) {
+          // Meanwhile the guest works on.
+          const done = run(world, step).then(() => true);
+          while (!(await Promise.race([done, new Promise((resolve) => setImmediate(() => resolve(false)))])))
+            guest.check((step.kind.length * 37) % BLOCKS, 8);
+        }
+        await settle(world);
+        for (let at = 0; at < BLOCKS; at += 32) guest.check(at, 32);
+        await guest.user.close();
+        await daemon.end();
+        if (round++ % 4 > 0) return;
+        for (const name of nodes) {
+          const file = await store.open(`${name}.qcow2`, { write: false });
+          const bytes = new Uint8Array(file.size());
+          file.read(bytes, 0);
+          file.close();
+          writeFileSync(scratch.path(`${name}.qcow2`), bytes);
+        }
+        for (const name of nodes) must('qemu-img', 'check', '-q', scratch.path(`${name}.qcow2`));
+      },
+    ),
+    { numRuns: 60 },
+  );
+  expect(completed).toBeGreaterThan(10);
+});

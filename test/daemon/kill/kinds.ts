@@ -1,0 +1,38 @@
+/** The kinds of jobs during which the process is killed: a new kind is one more entry. */
+import type { QmpObject } from '../../../src/qapi';
+
+export interface Kind {
+  /** Commands before the job. The nodes a, b, c and d are a chain of images, and the guest's disk is d. */
+  before?: readonly [command: string, args: QmpObject][];
+  /** What starts the job `j`. */
+  start: readonly [command: string, args: QmpObject];
+  /** Images that are no part of the disk's chain and are still being made: they are not checked. */
+  unfinished?: readonly string[];
+  /** What is done when the job is ready. */
+  ready?: 'block-job-complete' | 'block-job-cancel';
+}
+
+const SPEED = 6 << 20;
+
+export const KINDS: Readonly<Record<string, Kind>> = {
+  'stream of the whole chain': { start: ['block-stream', { device: 'd', speed: SPEED }] },
+  'stream down to a base': { start: ['block-stream', { device: 'd', 'base-node': 'a', speed: SPEED }] },
+  'stream into a backing image': { start: ['block-stream', { device: 'c', 'base-node': 'a', speed: SPEED }] },
+  'commit of one image': {
+    start: ['block-commit', { device: 'd', 'top-node': 'c', 'base-node': 'b', speed: SPEED }],
+  },
+  'commit of several images': {
+    start: ['block-commit', { device: 'd', 'top-node': 'c', 'base-node': 'a', speed: SPEED }],
+  },
+  create: {
+    before: [
+      ['blockdev-create', { 'job-id': 'f', options: { driver: 'file', filename: 'new.qcow2', size: 0 } }],
+      ['blockdev-add', { driver: 'file', 'node-name': 'new', filename: 'new.qcow2' }],
+    ],
+    start: [
+      'blockdev-create',
+      { options: { driver: 'qcow2', file: 'new', size: 1 << 27, preallocation: 'metadata' } },
+    ],
+    unfinished: ['new.qcow2'],
+  },
+};
