@@ -94,7 +94,12 @@ async function session(
     const backing: QmpObject = i > 0 ? { backing: 'abc'[i - 1] ?? '' } : {};
     await command(daemon, 'blockdev-add', { driver: 'qcow2', 'node-name': name, file, ...backing });
   }
-  for (const [name, args] of kind.before ?? []) await command(daemon, name, args);
+  for (const [name, args] of kind.before ?? []) {
+    await command(daemon, name, args);
+    // What takes a job is done when that has concluded.
+    while (events.length > 0 && JSON.stringify(await daemon.execute('query-jobs')).includes('running'))
+      await new Promise((resolve) => setTimeout(resolve, 1));
+  }
   const perm = Permission.CONSISTENT_READ | Permission.WRITE;
   const guest = await daemon.graph.attach({ nodeName: 'd' }, { perm, shared: Permission.ALL });
   const buffer = daemon.environment.engine.alloc(BLOCK);

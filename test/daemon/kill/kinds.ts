@@ -14,6 +14,14 @@ export interface Kind {
 
 const SPEED = 6 << 20;
 
+/** Makes an image `t` for copies of the disk; what is in it before the job has ended is not looked at, but it is sound. */
+const TARGET: Kind['before'] = [
+  ['blockdev-create', { 'job-id': 'f', options: { driver: 'file', filename: 't.qcow2', size: 0 } }],
+  ['blockdev-add', { driver: 'file', 'node-name': 'tf', filename: 't.qcow2' }],
+  ['blockdev-create', { 'job-id': 'q', options: { driver: 'qcow2', file: 'tf', size: 4 << 20 } }],
+  ['blockdev-add', { driver: 'qcow2', 'node-name': 't', file: 'tf' }],
+];
+
 export const KINDS: Readonly<Record<string, Kind>> = {
   'stream of the whole chain': { start: ['block-stream', { device: 'd', speed: SPEED }] },
   'stream down to a base': { start: ['block-stream', { device: 'd', 'base-node': 'a', speed: SPEED }] },
@@ -23,6 +31,15 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   },
   'commit of several images': {
     start: ['block-commit', { device: 'd', 'top-node': 'c', 'base-node': 'a', speed: SPEED }],
+  },
+  'commit of the active image': {
+    start: ['block-commit', { device: 'd', 'base-node': 'a', speed: SPEED }],
+    ready: 'block-job-cancel',
+  },
+  mirror: {
+    before: TARGET,
+    start: ['blockdev-mirror', { device: 'd', target: 't', sync: 'full', speed: SPEED }],
+    ready: 'block-job-cancel',
   },
   create: {
     before: [
