@@ -81,13 +81,16 @@ async function command(daemon: Daemon, name: string, args: QmpObject): Promise<v
   expect(await daemon.execute(name, args), `${name} ${JSON.stringify(args)}`).toEqual({ return: {} });
 }
 
-/** A job from its start to its end, while a guest writes to the disk and flushes now and then. */
+/**
+ * A job from its start to its end, while a guest writes to the disk and flushes now and then.
+ * @returns where in the journal the job began
+ */
 async function session(
   kind: Kind,
   journal: Journal,
   memories: Memories,
   pick: (below: number) => number,
-): Promise<void> {
+): Promise<number> {
   const { daemon, events } = openDaemonOn(await journaled(journal, makeChain()));
   for (const [i, name] of ['a', 'b', 'c', 'd'].entries()) {
     const file = { driver: 'file', filename: `${name}.qcow2` };
@@ -114,6 +117,7 @@ async function session(
     memories.flushed(journal.length);
   };
   things();
+  const begun = journal.length;
   const [name, args] = kind.start;
   await command(daemon, name, { 'job-id': 'j', ...args });
   const seen = (status: string): boolean =>
@@ -122,7 +126,8 @@ async function session(
         isObject(data ?? null) && (data as QmpObject).id === 'j' && (data as QmpObject).status === status,
     );
   for (let asked = false; !seen('concluded');) {
-    things();
+    // A job that is to get ready needs a guest that rests for a moment.
+    if (!kind.ready || asked || journal.length < begun + 150) things();
     if (kind.ready && !asked && seen('ready')) {
       asked = true;
       await command(daemon, kind.ready, { device: 'j' });
@@ -131,6 +136,7 @@ async function session(
   }
   expect(seen('aborting')).toBe(false);
   // The engine is left as it is: nothing is closed.
+  return begun;
 }
 
 /** Has all images of all directories checked, and the disk read. */
@@ -144,11 +150,11 @@ describe('a kill while there is a', () => {
     const pick = random(1 + Object.keys(KINDS).indexOf(name));
     const journal = new Journal();
     const memories = new Memories();
-    await session(kind, journal, memories, pick);
+    const begun = await session(kind, journal, memories, pick);
     const root = scratch.path(name.replaceAll(' ', '-'));
     const cuts = Array.from({ length: CUTS }, (_, i) => ({
       // The last steps are those that change headers and chains.
-      at: i % 2 ? pick(journal.length) : journal.length - pick(12),
+      at: i % 2 ? begun + pick(journal.length - begun) : journal.length - pick(12),
       power: i % 3 > 0,
     }));
     for (const [i, { at, power }] of cuts.entries()) {

@@ -13,6 +13,8 @@ export interface Kind {
 }
 
 const SPEED = 6 << 20;
+/** What is dirty must go away faster than the guest makes more of it. */
+const FASTER = 64 << 20;
 
 /** Makes an image `t` for copies of the disk; what is in it before the job has ended is not looked at, but it is sound. */
 const TARGET: Kind['before'] = [
@@ -33,12 +35,12 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     start: ['block-commit', { device: 'd', 'top-node': 'c', 'base-node': 'a', speed: SPEED }],
   },
   'commit of the active image': {
-    start: ['block-commit', { device: 'd', 'base-node': 'a', speed: SPEED }],
+    start: ['block-commit', { device: 'd', 'base-node': 'a', speed: FASTER }],
     ready: 'block-job-cancel',
   },
   mirror: {
     before: TARGET,
-    start: ['blockdev-mirror', { device: 'd', target: 't', sync: 'full', speed: SPEED }],
+    start: ['blockdev-mirror', { device: 'd', target: 't', sync: 'full', speed: FASTER }],
     ready: 'block-job-cancel',
   },
   create: {
