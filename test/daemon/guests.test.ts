@@ -82,6 +82,8 @@ interface World {
   guest: Guest;
   /** The images of the disk, the lowest first; those that jobs have taken out of the chain are among them. */
   nodes: string[];
+  /** Of these, overlays that could not be put in their place. */
+  aside: string[];
 }
 
 const block = fc.nat(BLOCKS - 1);
@@ -143,20 +145,28 @@ const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0
 const jobsOf = async (daemon: Daemon): Promise<JobInfo[]> =>
   (await daemon.execute('query-jobs')).return as unknown as JobInfo[];
 
+/** Images up to the one that the guest uses: a commit of the active one leaves those above it behind. */
+function chainOf({ guest, nodes, aside }: World): string[] {
+  const root = nodes.indexOf(guest.user.node.name);
+  return (root < 0 ? nodes : nodes.slice(0, root + 1)).filter((name) => !aside.includes(name));
+}
+
 async function run(world: World, step: Step): Promise<void> {
-  const { daemon, guest, nodes } = world;
+  const { daemon, guest } = world;
+  const nodes = chainOf(world);
   if (step.kind === 'write') guest.write(step.block, step.count, step.value);
   else if (step.kind === 'check') guest.check(step.block, step.count);
   else if (step.kind === 'wait') for (let i = 0; i < step.turns; i++) await turn();
   else if (step.kind === 'snapshot') {
-    const name = `n${nodes.length}`;
+    const name = `n${world.nodes.length}`;
     const file = { driver: 'file', filename: `${name}.qcow2` };
     await create(daemon, name);
     await daemon.execute('blockdev-add', { driver: 'qcow2', 'node-name': name, backing: null, file });
     const { error } = await daemon.execute('blockdev-snapshot', { node: top(nodes), overlay: name });
-    if (!error) nodes.push(name);
+    world.nodes.push(name);
+    if (error) world.aside.push(name);
   } else if (step.kind === 'job') {
-    const [command, args] = JOBS[step.job]!(world, step.a, step.b);
+    const [command, args] = JOBS[step.job]!({ ...world, nodes }, step.a, step.b);
     await daemon.execute(command, {
       ...args,
       'job-id': `j${step.a}`,
@@ -205,7 +215,7 @@ async function begin(
   ).toEqual({ return: {} });
   const perm = Permission.CONSISTENT_READ | Permission.WRITE;
   const user = await daemon.graph.attach({ nodeName: 'n0' }, { perm, shared: Permission.ALL });
-  return { daemon, guest: new Guest(daemon, user), nodes: ['n0'] };
+  return { daemon, guest: new Guest(daemon, user), nodes: ['n0'], aside: [] };
 }
 
 /** Ends all jobs, well or by a cancel; then nothing is left of them. */
@@ -215,7 +225,8 @@ async function settle({ daemon }: World, well: boolean): Promise<void> {
       if (status === 'concluded') await daemon.execute('job-dismiss', { id });
       else if (!well) await daemon.execute('job-cancel', { id });
       else if (status === 'pending') await daemon.execute('job-finalize', { id });
-      else if (status === 'paused') await daemon.execute('job-resume', { id });
+      else if (status === 'ready') await daemon.execute('job-complete', { id });
+      else if (status === 'paused' || status === 'standby') await daemon.execute('job-resume', { id });
       else await daemon.execute('block-job-set-speed', { device: id, speed: 0 });
     }
   }
