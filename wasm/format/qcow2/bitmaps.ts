@@ -40,6 +40,13 @@ const RESERVED: u64 = ~(OFFSET_MASK | 1);
 /** In front of the reason for which bitmaps were not stored. */
 const LOST: string = 'Lost persistent bitmaps: ';
 
+/** Whether the directory can be read at all; nothing is kept of it. A negative errno with the text of what is wrong. */
+export function checkDirectory(image: Qcow2Node): i32 {
+  const r = readDirectory(image);
+  image.storedBitmaps = [];
+  return r;
+}
+
 /** Reads all bitmaps; they are read-only until {@link markInUse}. */
 export function loadBitmaps(image: Qcow2Node): i32 {
   const r = readDirectory(image);

@@ -5,7 +5,7 @@ import { fail, failErrno } from '../../util/errors';
 import { TableCache } from '../../util/cache';
 import { BlockNode, MAX_OFFSET } from '../../block/node';
 import { hasDirectory } from './bitmapdirectory';
-import { loadBitmaps } from './bitmaps';
+import { checkDirectory, loadBitmaps } from './bitmaps';
 import { takeDataFile } from './datafile';
 import { readExtensions, refuseUnknownFeatures } from './header';
 import { ImageGuard, KeptBytes, Qcow2Node } from './image';
@@ -81,7 +81,7 @@ export function openImage(
   if (r === 0) r = readTables(image);
   // A check reads the table itself, and tells what is wrong with it.
   if (r === 0 && !image.forCheck) r = readSnapshotTable(image);
-  if (r === 0 && !image.forCheck) r = loadBitmaps(image);
+  if (r === 0) r = image.forCheck ? checkDirectory(image) : loadBitmaps(image);
   if (r < 0) return r;
   if (image.forCheck) return !image.readOnly && image.file.readOnly ? -Err.EACCES : 0;
   if (image.readOnly) return 0;
