@@ -32,6 +32,7 @@ import { zeroRun as countZeroRun } from './util/memory';
 export * from './exports/amend';
 export * from './exports/caches';
 export * from './exports/change';
+export * from './exports/compare';
 export * from './exports/copy';
 
 const recordBlock: usize = heap.alloc(<usize>RECORD_BYTES);

@@ -23,7 +23,7 @@ export interface ImageAmend {
   end(node: NodeHandle): void;
   /**
    * Empties the image from a guest offset on, for a few milliseconds: the backing node shows through, and clusters are
-   * given back. Answers where to go on; when that is at or behind the end of the disk all is done, and on stable storage.
+   * given back. Answers where to go on; 0: all is done, and on stable storage.
    */
   makeEmpty(node: NodeHandle, offset: number): number;
 }

@@ -8,6 +8,7 @@ import type { BlockFile, Errno } from '../files/contract';
 import type { ImageAmend } from './amend';
 import type { NodeChanges } from './changes';
 import type { EngineBackup } from './backup';
+import type { CompareRun } from './compare';
 import type { CopyRange } from './copy';
 import type { Codecs } from './codecs';
 import type { EngineBitmaps } from './bitmaps';
@@ -290,6 +291,8 @@ export interface Engine {
   /** Changes of open nodes. */
   readonly changes: NodeChanges;
   readonly amend: ImageAmend;
+  /** Compares buffers. */
+  readonly compareRun: CompareRun;
   /** Copies a range from node to node. */
   readonly copy: CopyRange;
   readonly mirror: EngineMirror;

@@ -15,6 +15,7 @@ import type { BlockFile } from '../files/contract';
 import { makeImageAmend, type ImageAmend } from './amend';
 import { makeNodeChanges, type NodeChanges } from './changes';
 import { makeBackup, type EngineBackup } from './backup';
+import { makeCompare, type CompareRun } from './compare';
 import { makeCopy, type CopyRange } from './copy';
 import { engineBitmaps, type EngineBitmaps } from './bitmaps';
 import { BlockError, Prealloc } from './contract';
@@ -88,6 +89,7 @@ class WasmEngine implements Engine {
   readonly #record: number;
   readonly changes: NodeChanges;
   readonly amend: ImageAmend;
+  readonly compareRun: CompareRun;
   readonly copy: CopyRange;
   readonly mirror: EngineMirror;
   readonly backup: EngineBackup;
@@ -133,6 +135,7 @@ class WasmEngine implements Engine {
       call: (run) => this.#call(run),
       text: (text) => this.#text(text),
     });
+    this.compareRun = makeCompare(this.#wasm, (run) => this.#run(run));
     this.copy = makeCopy(this.#wasm, (run) => this.#call(run));
     this.mirror = makeMirror(this.#wasm, (run) => this.#call(run));
     this.backup = makeBackup(this.#wasm, (run) => this.#call(run));

@@ -64,6 +64,7 @@ export interface EngineExports
     dataNameLength: number,
     dataRaw: number,
   ): number;
+  compareRun(a: number, b: number, bytes: number, unit: number): number;
   copy(source: number, base: number, target: number, offset: number, bytes: number, flags: number): number;
   copyDone(): number;
   copyWritten(): number;

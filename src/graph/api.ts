@@ -209,6 +209,25 @@ export interface BlockUser {
    * end.
    */
   amend(changes: AmendChanges): ImageAmendment;
+  /** The format has compressed clusters. */
+  readonly compresses: boolean;
+  /** The image below this one that a user calls `name` (relative to the image above it); null: there is none. */
+  findBacking(name: string): Promise<NodeView | null>;
+  /**
+   * The complete name of a file that the image calls `name` in its header, by its own name if it has one, else by the one
+   * that the user opened it by. Throws a `GraphError` where it cannot be told.
+   */
+  resolve(name: string, opened: string): string;
+  /**
+   * Makes an image below this one writable, with a user of its own; `end` lets go of it, and makes it what it was. What
+   * is written shows through this image where nothing above holds data.
+   */
+  openBase(base: NodeView): Promise<{ user: BlockUser; end(): Promise<void> }>;
+  /**
+   * Empties the image: its backing file shows through. Each call of the result works for a few milliseconds and answers
+   * whether there is more to do; null: the format cannot be emptied.
+   */
+  makeEmpty(): (() => boolean) | null;
   stats(): NodeStats;
   /** The node with this handle (`file` of a block status); null if it is not in this graph. */
   nodeOf(handle: NodeHandle): NodeView | null;

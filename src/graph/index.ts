@@ -1,6 +1,7 @@
 /** The graph of block nodes: names, options, opening, permissions, information, creation. */
 export type * from './api';
 export { corruptionNotice, mismatchNotice } from './corruption';
+export { knownToQemu } from './drivers/table';
 export { GraphError } from './errors';
 export { BlockGraph } from './graph';
 export { listSnapshots } from './snapshots';

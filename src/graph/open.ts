@@ -202,10 +202,12 @@ export class Opener {
       const options = new Options();
       options.set('driver', 'file');
       options.set('filename', stored);
+      const explicit = options.clone();
       inherit(options, state.options, node);
       const chain = state.implicit?.chain ?? [];
       const child = await this.open({
         options,
+        explicit,
         protocol: true,
         implicit: { reason: name, origin: node.name, chain },
       });

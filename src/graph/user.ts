@@ -24,13 +24,16 @@ import type {
 } from './api';
 import { changeBackingFile } from './backingname';
 import { checkBitmapsResizable } from './bitmaps';
+import { skipFilters } from './chain';
 import { toGraphError } from './errors';
+import { resolveNamed } from './filename';
 import { graphInfo, nodeInfo } from './info';
 import { Role, type BlockNode, type Link, type LinkParent } from './node';
 import type { Opener } from './open';
 import { attach, detach, refreshPermissions } from './permissions';
 import { PROBE_BYTES, probeFormat } from './probe';
 import { snapshotsOf } from './snapshots';
+import { beginEmpty, findNamed, openBase, type WritableBase } from './toolchain';
 
 /** What of the graph a user needs. */
 export interface UserHost {
@@ -238,6 +241,27 @@ export class NodeUser implements BlockUser, LinkParent {
       progress: () => amend.progress(handle),
       end: () => amend.end(handle),
     };
+  }
+
+  get compresses(): boolean {
+    return skipFilters(this.root.node)?.type.compresses ?? false;
+  }
+
+  findBacking(name: string): Promise<NodeView | null> {
+    return findNamed(this.host, this.root.node, name);
+  }
+
+  resolve(name: string, opened: string): string {
+    return resolveNamed(this.root.node.exactFilename || opened, name);
+  }
+
+  openBase(base: NodeView): Promise<WritableBase> {
+    return openBase(this.host, this.host.opener.table.lookup(undefined, base.name));
+  }
+
+  makeEmpty(): (() => boolean) | null {
+    this.need(Permission.WRITE);
+    return beginEmpty(this.root.node);
   }
 
   stats(): NodeStats {

@@ -71,7 +71,7 @@ export function amendEnd(handle: i32): i32 {
 
 /**
  * Empties an image from a guest offset on, for some milliseconds at most: the backing node shows through. Answers where to
- * go on, the length of the disk when all is done, or a negative errno.
+ * go on, 0 when all is done, or a negative errno.
  */
 export function makeEmpty(handle: i32, offset: f64): f64 {
   const image = imageAt(handle);

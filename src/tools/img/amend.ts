@@ -1,13 +1,11 @@
 /** qemu-img amend */
 import type { AmendChanges } from '../../engine/amend';
-import type { BlockGraph, BlockUser, CacheMode, CreateOption, CreateValues } from '../../graph';
+import type { BlockGraph, BlockUser, CreateOption, CreateValues } from '../../graph';
 import { ToolFailure } from '../failure';
 import { asksForHelp, describeOptions, joinOptionLists, parseCreateOptions } from '../optionlist';
 import { Pace } from '../pace';
 import { Progress } from '../progress';
-import { COMMON, refuseObject, usageFailure, type Verb, type VerbSession } from './verb';
-
-const CACHE_MODES = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
+import { COMMON, readCache, refuseObject, usageFailure, type Verb, type VerbSession } from './verb';
 
 /** What amending takes, besides what creation takes under the same names. */
 const KEY_OPTIONS: readonly CreateOption[] = [
@@ -82,8 +80,8 @@ export const amend: Verb = {
       if (name === undefined || session.operands.length > 1) {
         throw new ToolFailure('Expecting one image file name');
       }
-      if (!CACHE_MODES.includes(cache)) throw new ToolFailure(`Invalid cache option: ${cache}`);
-      const user = await session.open(graph, { name, imageOpts, format }, { cache: cache as CacheMode });
+      const mode = readCache(cache, 'cache option');
+      const user = await session.open(graph, { name, imageOpts, format }, { cache: mode });
       const { driver } = user.node;
       if (asksForHelp(list)) return printHelp(session, graph, driver);
       const known = amendOptions(graph, driver);

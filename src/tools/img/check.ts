@@ -1,7 +1,7 @@
 /** qemu-img check */
 import { BlockError, type CheckRepair, type CheckResult } from '../../engine/contract';
 import { Errno } from '../../files/contract';
-import type { BlockUser, CacheMode } from '../../graph';
+import type { BlockUser } from '../../graph';
 import { ToolFailure, toFailure } from '../failure';
 import { prettyJson } from '../json';
 import { Pace } from '../pace';
@@ -9,6 +9,7 @@ import {
   COMMON,
   PROGRAM,
   readOutputFormat,
+  readCache,
   refuseObject,
   usageFailure,
   type Verb,
@@ -19,8 +20,6 @@ import {
 const CORRUPT = 2;
 const LEAKY = 3;
 const NO_CHECKS = 63;
-
-const CACHE_MODES = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
 
 const NOTHING: CheckRepair = { leaks: false, errors: false };
 
@@ -59,11 +58,11 @@ export const check: Verb = {
       else refuseObject();
     }
     const name = session.oneFile();
-    if (!CACHE_MODES.includes(cache)) throw new ToolFailure(`Invalid source cache option: ${cache}`);
+    const mode = readCache(cache, 'source cache option');
     const user = await session.open(
       session.graph(),
       { name, imageOpts, format },
-      { readOnly: !repair.leaks, cache: cache as CacheMode, forceShare, check: true },
+      { readOnly: !repair.leaks, cache: mode, forceShare, check: true },
     );
     const print = (text: string) => {
       if (!quiet) session.context.stdout(text);

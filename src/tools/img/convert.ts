@@ -1,18 +1,26 @@
 /** qemu-img convert */
 import { Permission } from '../../files/locks';
-import type { BlockGraph, BlockUser, CacheMode, CreateValues, OpenImageRequest } from '../../graph';
+import type { BlockGraph, BlockUser, CreateValues, OpenImageRequest } from '../../graph';
 import { step, ToolExit, ToolFailure } from '../failure';
 import { parseInteger } from '../../qapi/size';
 import { asksForHelp, joinOptionLists, parseCreateOptions } from '../optionlist';
 import { Progress } from '../progress';
 import { copyImages } from './copy';
+import { checkSourceBitmaps, copyBitmaps, keepsBitmaps } from './copybitmaps';
 import { printCreateHelp } from './createhelp';
-import { COMMON, PROGRAM, readSizeArgument, refuseObject, type Verb, type VerbSession } from './verb';
+import {
+  COMMON,
+  PROGRAM,
+  readCache,
+  readSizeArgument,
+  refuseObject,
+  type Verb,
+  type VerbSession,
+} from './verb';
 import { readSnapshot, showSnapshot, type SnapshotName } from './sourcesnapshot';
 import { SECTOR } from './zeroruns';
 
 const MAX_SPARSE = 16 * 1024 * 1024;
-const CACHE_MODES: readonly string[] = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
 
 /** Copies images into another one, in another format if wished. */
 export const convert: Verb = {
@@ -77,7 +85,7 @@ export const convert: Verb = {
     { short: 'W', long: ['oob-writes'], help: 'allow writing out of order; here it is always in order' },
     { short: 'r', long: ['rate'], value: 'BYTES', help: 'bytes a second at the most' },
     { long: ['salvage'], help: 'take zeros for what cannot be read' },
-    { long: ['bitmaps'], help: 'copy the bitmaps too (not available yet)' },
+    { long: ['bitmaps'], help: 'copy the dirty bitmaps too that the source keeps' },
     { long: ['skip-broken-bitmaps'], help: 'with --bitmaps: leave out those that are not consistent' },
     COMMON.forceShare,
     COMMON.object,
@@ -124,6 +132,7 @@ interface Request {
   rate: number;
   salvage: boolean;
   bitmaps: boolean;
+  skipBroken: boolean;
   forceShare: boolean;
   quiet: boolean;
   progress: boolean;
@@ -149,13 +158,13 @@ function readOptions(session: VerbSession): Request {
     rate: 0,
     salvage: false,
     bitmaps: false,
+    skipBroken: false,
     forceShare: false,
     quiet: false,
     progress: false,
   };
   const lists: string[] = [];
   let explicitSparse = false;
-  let skipBroken = false;
   const actions: Record<string, (value: string) => void> = {
     f: (value) => (request.format = value),
     'image-opts': () => (request.imageOpts = true),
@@ -183,7 +192,7 @@ function readOptions(session: VerbSession): Request {
     r: (value) => (request.rate = Number(readSizeArgument('rate limit', value))),
     salvage: () => (request.salvage = true),
     bitmaps: () => (request.bitmaps = true),
-    'skip-broken-bitmaps': () => (skipBroken = true),
+    'skip-broken-bitmaps': () => (request.skipBroken = true),
     U: () => (request.forceShare = true),
     object: refuseObject,
     q: () => (request.quiet = true),
@@ -194,7 +203,7 @@ function readOptions(session: VerbSession): Request {
   const refuse = (condition: boolean, text: string): void => {
     if (condition) throw new ToolFailure(text);
   };
-  refuse(skipBroken && !request.bitmaps, 'Use of --skip-broken-bitmaps requires --bitmaps');
+  refuse(request.skipBroken && !request.bitmaps, 'Use of --skip-broken-bitmaps requires --bitmaps');
   refuse(request.copyOffload && request.compress, 'Cannot enable copy offloading when -c is used');
   refuse(request.copyOffload && explicitSparse, 'Cannot enable copy offloading when -S is used');
   refuse(request.copyOffload && request.salvage, 'Cannot use copy offloading in salvaging mode');
@@ -243,9 +252,13 @@ async function run(
   if (request.snapshot !== undefined) await showSnapshot(sources, request.snapshot);
   const backing = await prepareTarget(session, graph, request, sources, targetName, total);
   const target = await openTarget(session, graph, request, targetName, backing);
+  const warn = (text: string): void => session.warn(text);
   try {
     if (request.noCreate && target.length() < total) {
       throw new ToolFailure('output file is smaller than input file');
+    }
+    if (request.bitmaps && !keepsBitmaps(target)) {
+      throw new ToolFailure(`Format driver '${target.node.driver}' does not support bitmaps`);
     }
     const plan = {
       sources,
@@ -259,7 +272,11 @@ async function run(
       rate: request.rate,
       compress: request.compress ? clusterSize(target) : 0,
     };
-    await copyImages(session.context, plan, progress, (text) => session.warn(text));
+    await copyImages(session.context, plan, progress, warn);
+    const [source] = sources;
+    if (request.bitmaps && source) {
+      await copyBitmaps(session.context.engine.bitmaps, graph.bitmaps, source, target, warn);
+    }
     await target.close();
   } catch (error) {
     if (session.context.signal.aborted && !request.noCreate) await discardTarget(session, target, targetName);
@@ -272,11 +289,6 @@ function sourceSharing(forceShare: boolean): Pick<OpenImageRequest, 'forceShare'
   if (forceShare) return { forceShare };
   const shared = Permission.ALL & ~(Permission.WRITE | Permission.RESIZE);
   return { permissions: { perm: Permission.CONSISTENT_READ, shared } };
-}
-
-function readCache(mode: string, what: string): CacheMode {
-  if (!CACHE_MODES.includes(mode)) throw new ToolFailure(`Invalid ${what}: ${mode}`);
-  return mode as CacheMode;
 }
 
 /** Checks all that can be wrong with the target, and makes it. Answers whether it has a backing file. */
@@ -326,7 +338,7 @@ async function prepareTarget(
     'Use of backing file requires explicit backing format',
   );
   if (request.compress) checkCompression(format, values);
-  if (request.bitmaps) refuseBitmaps(format, sources);
+  if (request.bitmaps) checkSourceBitmaps(session.context.engine.bitmaps, sources, request.skipBroken);
   readCache(request.targetCache, 'cache option');
   if (!request.noCreate) {
     await step(`${filename}: error while converting ${format}: `, () =>
@@ -341,13 +353,6 @@ function checkCompression(format: string, values: CreateValues): void {
   if (values.preallocation !== undefined && values.preallocation !== 'off') {
     throw new ToolFailure('Compression and preallocation not supported at the same time');
   }
-}
-
-function refuseBitmaps(format: string, sources: readonly BlockUser[]): never {
-  if (sources.length > 1) throw new ToolFailure('Copying bitmaps only possible with single source');
-  if (sources[0]?.node.driver !== 'qcow2') throw new ToolFailure('Source lacks bitmap support');
-  if (format !== 'qcow2') throw new ToolFailure(`Format driver '${format}' does not support bitmaps`);
-  throw new ToolFailure('--bitmaps is not available yet');
 }
 
 async function openTarget(

@@ -5,6 +5,7 @@ import type { ToolContext } from '../context';
 import { step, ToolFailure, toFailure } from '../failure';
 import { Pace } from '../pace';
 import type { Progress } from '../progress';
+import { RateLimit } from '../ratelimit';
 import { nextRun, SECTOR } from './zeroruns';
 
 /** Data moves in pieces of at most this many bytes. */
@@ -68,7 +69,7 @@ class Copier {
   /** A power of two: data runs end on it. */
   private readonly alignment: number;
   private readonly pace: Pace;
-  private readonly started = performance.now();
+  private readonly limit: RateLimit;
   private copied = 0;
 
   constructor(
@@ -88,6 +89,7 @@ class Copier {
     this.alignment = plan.minimumZeros === 0 ? SECTOR : 2 ** Math.floor(Math.log2(plan.minimumZeros));
     this.buffer = context.engine.alloc(PIECE);
     this.pace = new Pace(context);
+    this.limit = new RateLimit(context, plan.rate);
   }
 
   free(): void {
@@ -278,12 +280,6 @@ class Copier {
     this.copied += bytes;
     this.progress.report((100 * this.copied) / Math.max(work, 1));
     await this.pace.rest(this.copied, work);
-    if (this.plan.rate === 0) return;
-    for (;;) {
-      const early = (this.copied / this.plan.rate) * 1000 - (performance.now() - this.started);
-      if (early <= 0) return;
-      await new Promise<void>((resolve) => setTimeout(resolve, Math.min(early, 100)));
-      this.context.signal.throwIfAborted();
-    }
+    await this.limit.account(bytes);
   }
 }

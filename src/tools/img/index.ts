@@ -6,20 +6,35 @@ import { versionText } from '../version';
 import { amend } from './amend';
 import { bitmap } from './bitmap';
 import { check } from './check';
+import { commit } from './commit';
 import { convert } from './convert';
 import { create } from './create';
 import { mainHelp } from './help';
 import { info } from './info';
 import { map } from './map';
 import { measure } from './measure';
+import { rebase } from './rebase';
 import { resize } from './resize';
 import { snapshot } from './snapshot';
 import { mistakeFailure, PROGRAM, usageFailure, VerbSession, type Verb } from './verb';
 
-const VERBS: readonly Verb[] = [amend, bitmap, check, convert, create, info, map, measure, resize, snapshot];
+const VERBS: readonly Verb[] = [
+  amend,
+  bitmap,
+  check,
+  commit,
+  convert,
+  create,
+  info,
+  map,
+  measure,
+  rebase,
+  resize,
+  snapshot,
+];
 
 /** Verbs of the real tool that this one does not have yet. */
-const LATER = ['bench', 'commit', 'compare', 'dd', 'rebase'];
+const LATER = ['bench', 'compare', 'dd'];
 
 /** The exit code of a process that Ctrl-C ended. */
 const INTERRUPTED = 130;

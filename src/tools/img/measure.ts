@@ -5,6 +5,7 @@ import { step, ToolExit, ToolFailure, toFailure } from '../failure';
 import { prettyJson } from '../json';
 import { asksForHelp, joinOptionLists, parseCreateOptions } from '../optionlist';
 import { Pace } from '../pace';
+import { keepsBitmaps, keptBitmaps } from './copybitmaps';
 import { printCreateHelp } from './createhelp';
 import { qcow2Layout, type Qcow2Layout } from './qcow2size';
 import { readSnapshot, showSnapshot, type SnapshotName } from './sourcesnapshot';
@@ -189,13 +190,8 @@ async function allocatedBytes(session: VerbSession, source: BlockUser, cluster: 
 
 /** What the source's persistent bitmaps take in the new image; null: the source cannot have any. */
 function bitmapBytes(session: VerbSession, source: BlockUser | null, layout: Qcow2Layout): bigint | null {
-  const specific = source?.graphInfo()['format-specific'];
-  if (specific?.type !== 'qcow2' || specific.data.compat !== '1.1' || !source) return null;
-  const { bitmaps } = session.context.engine;
-  const persistent = bitmaps
-    .of(source.node.handle)
-    .map((handle) => bitmaps.state(handle))
-    .filter((state) => state.persistent);
+  if (!source || !keepsBitmaps(source)) return null;
+  const persistent = keptBitmaps(session.context.engine.bitmaps, source);
   return layout.bitmapSize(BigInt(source.length()), persistent);
 }
 

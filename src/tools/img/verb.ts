@@ -1,5 +1,5 @@
 /** What a verb of qemu-img is, and what all of them share: options, errors of usage, opening. */
-import { BlockGraph, type BlockUser, type OpenImageRequest } from '../../graph';
+import { BlockGraph, type BlockUser, type CacheMode, type OpenImageRequest } from '../../graph';
 import type { ToolContext } from '../context';
 import { step, ToolExit, ToolFailure } from '../failure';
 import { Getopt, type FoundOption, type OptionMistake } from '../getopt';
@@ -162,6 +162,14 @@ export function readOutputFormat(text: string): 'human' | 'json' {
   if (text !== 'human' && text !== 'json')
     throw usageFailure('--output must be used with human or json as argument.');
   return text;
+}
+
+const CACHE_MODES: readonly string[] = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
+
+/** Reads a cache mode; `what` names the option in the message. */
+export function readCache(mode: string, what: 'cache option' | 'source cache option'): CacheMode {
+  if (!CACHE_MODES.includes(mode)) throw new ToolFailure(`Invalid ${what}: ${mode}`);
+  return mode as CacheMode;
 }
 
 /** Refuses --object: the objects that an image tool could use come with encryption and throttling. */

@@ -13,8 +13,8 @@ import { discardClusters } from './zero';
 const STEP_TIME: f64 = 6;
 
 /**
- * Forgets clusters from `offset` on. Answers where to go on; at the end, when the tables are gone too, all that the L1 table
- * can map, or a negative errno. A crash in between leaves a part of the disk.
+ * Forgets clusters from `offset` on. Answers where to go on, 0 at the end, when the tables are gone too, or a negative
+ * errno. A crash in between leaves a part of the disk.
  */
 export function emptyImage(image: Qcow2Node, offset: i64): i64 {
   const r = image.ready();
@@ -31,8 +31,7 @@ export function emptyImage(image: Qcow2Node, offset: i64): i64 {
     offset += n;
     if (clock() - start > STEP_TIME && offset < end) return offset;
   }
-  const code = finish(image);
-  return code < 0 ? code : end;
+  return finish(image);
 }
 
 function finish(image: Qcow2Node): i32 {
