@@ -17,7 +17,7 @@ const SPEED = 6 << 20;
 const FASTER = 64 << 20;
 
 /** Makes an image `t` for copies of the disk; what is in it before the job has ended is not looked at, but it is sound. */
-const TARGET: Kind['before'] = [
+const TARGET: NonNullable<Kind['before']> = [
   ['blockdev-create', { 'job-id': 'f', options: { driver: 'file', filename: 't.qcow2', size: 0 } }],
   ['blockdev-add', { driver: 'file', 'node-name': 'tf', filename: 't.qcow2' }],
   ['blockdev-create', { 'job-id': 'q', options: { driver: 'qcow2', file: 'tf', size: 4 << 20 } }],
@@ -42,6 +42,17 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     before: TARGET,
     start: ['blockdev-mirror', { device: 'd', target: 't', sync: 'full', speed: FASTER }],
     ready: 'block-job-cancel',
+  },
+  backup: {
+    before: TARGET,
+    start: ['blockdev-backup', { device: 'd', target: 't', sync: 'full', speed: SPEED }],
+  },
+  'backup with a bitmap': {
+    before: [...TARGET, ['block-dirty-bitmap-add', { node: 'd', name: 'b', persistent: true }]],
+    start: [
+      'blockdev-backup',
+      { device: 'd', target: 't', sync: 'full', bitmap: 'b', 'bitmap-mode': 'always', speed: SPEED },
+    ],
   },
   create: {
     before: [
