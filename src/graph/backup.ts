@@ -183,6 +183,12 @@ export class BackupGraph {
     if (links) await this.host.removeJob(links, filterNode);
     else if (filterNode) await removeFilter(this.host.opener, filterNode);
   }
+
+  /** The job is gone: QEMU stops all requests once more, though nothing is left to give back. */
+  release(): Promise<void> {
+    this.host.opener.drain();
+    return Promise.resolve();
+  }
 }
 
 /** The bitmap that the arguments name, and how it is used; in QEMU's order. */

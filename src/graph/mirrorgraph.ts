@@ -221,6 +221,12 @@ export class MirrorGraph {
     if (plan.reopened) await setReadOnly(host.opener, plan.target, true).catch(() => undefined);
     if (plan.ownsTarget) await host.opener.unref(plan.target).catch(() => undefined);
   }
+
+  /** The job is gone: QEMU stops all requests once more, though nothing is left to give back. */
+  release(): Promise<void> {
+    this.host.opener.drain();
+    return Promise.resolve();
+  }
 }
 
 /** Bytes; 0: the node has no clusters, or cannot tell. */

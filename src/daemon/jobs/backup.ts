@@ -28,6 +28,7 @@ export function backupJob(
     commit: () => backup.endBitmap(true),
     abort: () => backup.endBitmap(false),
     clean: () => exclusive(() => backup.end()),
+    dispose: () => exclusive(() => backup.release()),
   };
 }
 

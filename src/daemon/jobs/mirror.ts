@@ -56,6 +56,7 @@ export function mirrorJob(
     }),
     prepare: () => exclusive(() => graph.finish(mirror.replaced, () => mirror.synchronize())),
     clean: () => exclusive(() => graph.end()),
+    dispose: () => exclusive(() => graph.release()),
   };
 }
 
