@@ -16,6 +16,8 @@ import { openDaemonOn } from './daemon';
 
 const BLOCK = 4096;
 const BLOCKS = 512;
+/** The image that backups of the disk go to. */
+const TARGET = 'backup';
 
 const scratch = scratchDirectory();
 afterAll(() => scratch.remove());
@@ -101,7 +103,15 @@ const JOBS: readonly ((world: World, a: number, b: number) => [command: string, 
     { device: top(nodes), 'top-node': at(nodes, a), 'base-node': at(nodes, b) },
   ],
   ({ nodes }, a) => ['block-commit', { device: top(nodes), 'top-node': at(nodes, a) }],
+  ({ nodes }) => ['blockdev-backup', { device: top(nodes), target: TARGET, sync: 'full' }],
+  ({ nodes }) => ['blockdev-backup', { device: top(nodes), target: TARGET, sync: 'top' }],
 ];
+
+/** The parameters of a job that say what is done when a request fails. */
+const policies = (command: string, onError: string): QmpObject =>
+  command === 'blockdev-backup'
+    ? { 'on-source-error': onError, 'on-target-error': onError }
+    : { 'on-error': onError };
 
 const top = (nodes: readonly string[]): string => nodes.at(-1) ?? '';
 const at = (nodes: readonly string[], index: number): string => nodes[index % nodes.length] ?? '';
@@ -171,7 +181,7 @@ async function run(world: World, step: Step): Promise<void> {
       ...args,
       'job-id': `j${step.a}`,
       speed: step.speed,
-      'on-error': step.onError,
+      ...policies(command, step.onError),
       ...(step.manual && { 'auto-finalize': false, 'auto-dismiss': false }),
     });
   } else {
@@ -213,6 +223,11 @@ async function begin(
       file: { driver: 'blkdebug', image, ...(rules.length > 0 && { 'inject-error': rules }) },
     }),
   ).toEqual({ return: {} });
+  await create(daemon, TARGET);
+  const target = { driver: 'file', filename: `${TARGET}.qcow2` };
+  expect(
+    await daemon.execute('blockdev-add', { driver: 'qcow2', 'node-name': TARGET, file: target }),
+  ).toEqual({ return: {} });
   const perm = Permission.CONSISTENT_READ | Permission.WRITE;
   const user = await daemon.graph.attach({ nodeName: 'n0' }, { perm, shared: Permission.ALL });
   return { daemon, guest: new Guest(daemon, user), nodes: ['n0'], aside: [] };
@@ -240,6 +255,7 @@ async function settle({ daemon }: World, well: boolean): Promise<void> {
 it('a guest never sees a wrong byte, whatever jobs do below it', { timeout: 60_000 }, async () => {
   let round = 0;
   let completed = 0;
+  let backups = 0;
   const fault = fc.record({
     event: fc.constantFrom('read_aio', 'write_aio', 'cow_read'),
     sector: fc.nat(4000),
@@ -256,7 +272,10 @@ it('a guest never sees a wrong byte, whatever jobs do below it', { timeout: 60_0
           guest.write(layer * 100, 32, layer);
           await run(world, { kind: 'snapshot' });
         }
-        daemon.subscribe(({ event }) => (completed += Number(event === 'BLOCK_JOB_COMPLETED')));
+        daemon.subscribe(({ event, data }) => {
+          completed += Number(event === 'BLOCK_JOB_COMPLETED');
+          backups += Number(event === 'BLOCK_JOB_COMPLETED' && (data as QmpObject).type === 'backup');
+        });
         for (const step of steps) {
           // Meanwhile the guest works on.
           const done = run(world, step).then(() => true);
@@ -268,7 +287,7 @@ it('a guest never sees a wrong byte, whatever jobs do below it', { timeout: 60_0
         await guest.user.close();
         await daemon.end();
         if (round++ % 4 > 0) return;
-        for (const name of nodes) {
+        for (const name of [...nodes, TARGET]) {
           const file = await store.open(`${name}.qcow2`, { write: false });
           const bytes = new Uint8Array(file.size());
           file.read(bytes, 0);
@@ -277,10 +296,11 @@ it('a guest never sees a wrong byte, whatever jobs do below it', { timeout: 60_0
         }
         // Stored names of backing files may be relative to where the daemon ran.
         const check = 'cd "$0" && for i in "$@"; do qemu-img check -q "$i.qcow2" || exit 1; done';
-        must('bash', '-c', check, scratch.path('.'), ...nodes);
+        must('bash', '-c', check, scratch.path('.'), ...nodes, TARGET);
       },
     ),
     { numRuns: 60 },
   );
   expect(completed).toBeGreaterThan(10);
+  expect(backups).toBeGreaterThan(2);
 });
