@@ -14,7 +14,7 @@ import { stepCompare } from './checkcompare';
 import { stepCopied } from './checkcopied';
 import { CountTable, MAX_CLUSTERS } from './checkcounts';
 import { dropStaleBitmaps, finishHeader } from './checkfinish';
-import { rebuildRefcounts } from './checkrebuild';
+import { Rebuild } from './checkrebuild';
 import { readTable, rewriteTable, stepSnapshot, SnapshotList } from './checksnapshots';
 import { beginTables, stepTables } from './checktables';
 import { Qcow2Node } from './image';
@@ -33,6 +33,7 @@ const enum Phase {
   REFBLOCKS,
   COMPARE,
   DECIDE,
+  REBUILD,
   FRESH_LEAKS,
   REPAIR,
   COPIED,
@@ -96,6 +97,7 @@ export class Check {
   private passFix: i32;
   private rebuilt: bool = false;
   private before: Check | null = null;
+  private rebuilding: Rebuild | null = null;
 
   constructor(
     readonly image: Qcow2Node,
@@ -210,6 +212,8 @@ export class Check {
         return this.then(stepCompare(this, 0), Phase.DECIDE);
       case Phase.DECIDE:
         return this.decide();
+      case Phase.REBUILD:
+        return this.stepRebuild();
       case Phase.FRESH_LEAKS:
         return this.then(stepCompare(this, this.fix & CheckFix.LEAKS), Phase.COPIED);
       case Phase.REPAIR:
@@ -331,23 +335,9 @@ export class Check {
       old.corruptions = this.corruptions;
       old.leaks = this.leaks;
       this.before = old;
-      let r = dropStaleBitmaps(this.image);
-      if (r === 0) r = rebuildRefcounts(this);
-      if (r < 0) return r;
-      // Everything is counted again, over the new structure.
-      this.corruptions = 0;
-      this.leaks = 0;
-      this.errors = 0;
-      this.countErrors = 0;
-      this.readErrors = 0;
-      this.allocated = 0;
-      this.fragmented = 0;
-      this.compressed = 0;
-      this.rebuild = false;
-      this.rebuilt = true;
-      this.passFix = 0;
-      this.counts.clear();
-      return this.next(Phase.BEGIN);
+      this.rebuilding = new Rebuild(this);
+      const r = dropStaleBitmaps(this.image);
+      return r < 0 ? r : this.next(Phase.REBUILD);
     }
     if (this.fix) {
       if (this.rebuild) {
@@ -366,6 +356,32 @@ export class Check {
       }
     }
     return this.next(Phase.COPIED);
+  }
+
+  private stepRebuild(): i32 {
+    const r = this.rebuilding!.step();
+    if (r !== 0) return r;
+    this.releaseRebuild();
+    // Everything is counted again, over the new structure.
+    this.corruptions = 0;
+    this.leaks = 0;
+    this.errors = 0;
+    this.countErrors = 0;
+    this.readErrors = 0;
+    this.allocated = 0;
+    this.fragmented = 0;
+    this.compressed = 0;
+    this.rebuild = false;
+    this.rebuilt = true;
+    this.passFix = 0;
+    this.counts.clear();
+    return this.next(Phase.BEGIN);
+  }
+
+  private releaseRebuild(): void {
+    const rebuilding = this.rebuilding;
+    if (rebuilding) rebuilding.release();
+    this.rebuilding = null;
   }
 
   /** What the rebuild did away with counts as repaired. */
@@ -390,6 +406,7 @@ export class Check {
   /** Frees the memory. The image's tables stay as they are now. */
   release(): void {
     releaseBitmaps(this);
+    this.releaseRebuild();
     this.counts.release();
     this.snapshots.release();
     if (this.table) heap.free(this.table);
