@@ -140,19 +140,18 @@ export class BlkdebugNode extends FilterNode {
     const n = head + bytes + tail;
     const wide = this.widened.get(n);
     const block = <i32>align;
-    let r = 0;
     if (head) {
       this.debugEvent(DebugEvent.PWRITEV_RMW_HEAD);
       const both = tail && n === block;
       if (both) this.debugEvent(DebugEvent.PWRITEV_RMW_TAIL);
-      r = this.readPieces(start, block, wide);
+      const r = this.readPieces(start, block, wide);
       if (r < 0) return r;
       this.debugEvent(DebugEvent.PWRITEV_RMW_AFTER_HEAD);
       if (both) this.debugEvent(DebugEvent.PWRITEV_RMW_AFTER_TAIL);
     }
     if (tail && (!head || n !== block)) {
       this.debugEvent(DebugEvent.PWRITEV_RMW_TAIL);
-      r = this.readPieces(start + n - block, block, wide + n - block);
+      const r = this.readPieces(start + n - block, block, wide + n - block);
       if (r < 0) return r;
       this.debugEvent(DebugEvent.PWRITEV_RMW_AFTER_TAIL);
     }

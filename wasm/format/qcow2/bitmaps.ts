@@ -109,9 +109,8 @@ function loadData(image: Qcow2Node, stored: StoredBitmap, bitmap: DirtyBitmap): 
     const what = `Could not read bitmap_table table from image for bitmap '${stored.text()}'`;
     return failErrno(tableError, what);
   }
-  let r = 0;
-  if (stored.tableEntries !== clustersOf(image, dataBytes(bitmap.bits.length))) r = -Err.EINVAL;
-  else r = loadClusters(image, table, stored.tableEntries, bitmap.bits);
+  const fits = stored.tableEntries === clustersOf(image, dataBytes(bitmap.bits.length));
+  const r = fits ? loadClusters(image, table, stored.tableEntries, bitmap.bits) : -Err.EINVAL;
   heap.free(table);
   return r < 0 ? failErrno(r, `Could not read bitmap '${stored.text()}' from image`) : 0;
 }

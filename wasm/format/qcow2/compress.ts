@@ -49,13 +49,9 @@ function writeCluster(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i
   }
   // What does not save a byte is written as it is.
   const packed = image.compressed.get(size);
-  let length = 0;
-  if (image.compressionType === CompressionType.ZSTD) {
-    length = zstdCompress(plain, size, packed, size - 1);
-    if (length < 0) return length;
-  } else {
-    length = deflate(plain, size, packed, size - 1);
-  }
+  const zstd = image.compressionType === CompressionType.ZSTD;
+  const length = zstd ? zstdCompress(plain, size, packed, size - 1) : deflate(plain, size, packed, size - 1);
+  if (zstd && length < 0) return length;
   return length <= 0 ? writeGuest(image, offset, bytes, from) : storePacked(image, offset, length, packed);
 }
 

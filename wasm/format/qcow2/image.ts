@@ -241,7 +241,7 @@ export class Qcow2Node extends MappedNode {
     // Of a subcluster, where there are such.
     const mask: i64 = this.zeroAlignment - 1;
     const start = offset & ~mask;
-    let stop = (end + mask) & ~mask;
+    const stop = (end + mask) & ~mask;
     if (start < offset || (end < stop && end < this.length)) {
       // A part of one: possible only if the rest of it reads as zeros and no data is there.
       const place = translate(this, start, 1);
