@@ -17,14 +17,19 @@ import { found, foundBytes, foundDepth, foundFile, foundMap, statusAbove, status
 import { addNode, nodeAt, removeNode } from './block/table';
 import { FileNode } from './format/file';
 import { NullNode } from './format/null';
-import { Check } from './format/qcow2/check';
+import { Check } from './format/qcow2/check/check';
 import { createImage, NewImage } from './format/qcow2/create';
 import { Qcow2Node } from './format/qcow2/image';
 import { describeImage } from './format/qcow2/info';
 import { releaseImage } from './format/qcow2/lifetime';
 import { openImage } from './format/qcow2/open';
-import { createSnapshot, deleteSnapshot, revertSnapshot, showSnapshot } from './format/qcow2/snapshotops';
-import { describeSnapshot, NewSnapshot } from './format/qcow2/snapshots';
+import {
+  createSnapshot,
+  deleteSnapshot,
+  revertSnapshot,
+  showSnapshot,
+} from './format/qcow2/snapshots/operations';
+import { describeSnapshot, NewSnapshot } from './format/qcow2/snapshots/table';
 import { RawNode } from './format/raw';
 import { clearError, errorText } from './util/errors';
 import { zeroRun as countZeroRun } from './util/memory';

@@ -31,7 +31,7 @@ import type {
 } from '../qapi/types.generated';
 import type { QmpObject, QmpValue } from '../qapi/value';
 
-import type { NewOverlay, PlacedOverlay } from './overlay';
+import type { NewOverlay, PlacedOverlay } from './changes/overlay';
 
 export type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo };
 

@@ -16,31 +16,31 @@ import type {
   PreparedCreate,
   QDict,
 } from './api';
-import { holdForAmend, type AmendRequest, type AmendTarget } from './amend';
-import { BackupGraph, type BackupRequest, type DriveBackupRequest } from './backup';
+import { holdForAmend, type AmendRequest, type AmendTarget } from './images/amend';
+import { BackupGraph, type BackupRequest, type DriveBackupRequest } from './jobs/backup';
 import { checkNotBacking } from './busy';
-import { CommitGraph, type ActiveCommit, type CommitRequest } from './commit';
+import { CommitGraph, type ActiveCommit, type CommitRequest } from './jobs/commit';
 import { GraphBitmaps } from './bitmaps';
 import { corruptionNotice, mismatchNotice } from './corruption';
-import { Creator } from './create';
+import { Creator } from './images/create';
 import { checkCreatable } from './drivers/table';
 import { GraphError, toGraphError } from './errors';
 import { deviceInfo, nodeStats } from './info';
-import { beginActiveCommit, beginDriveMirror, beginMirror } from './mirror';
-import type { DriveMirrorRequest, MirrorRequest } from './mirror';
-import type { MirrorGraph } from './mirrorgraph';
+import { beginActiveCommit, beginDriveMirror, beginMirror } from './jobs/mirror';
+import type { DriveMirrorRequest, MirrorRequest } from './jobs/mirror';
+import type { MirrorGraph } from './jobs/mirrorgraph';
 import type { BlockNode, Link } from './node';
 import { Opener } from './open';
 import { Options } from './options';
-import { placeNewOverlay, placeOverlay, type NewOverlay, type PlacedOverlay } from './overlay';
-import { removeFilter } from './jobfilter';
-import type { JobHost } from './jobhost';
-import { checkNoJob, JobLinks } from './joblinks';
+import { placeNewOverlay, placeOverlay, type NewOverlay, type PlacedOverlay } from './changes/overlay';
+import { removeFilter } from './jobs/filter';
+import type { JobHost } from './jobs/host';
+import { checkNoJob, JobLinks } from './jobs/links';
 import { permissionList } from './permissions';
-import { Reopening } from './reopen';
-import { changeBackingName, changeChildren } from './restructure';
-import { createInternal, deleteInternal } from './snapshots';
-import { StreamGraph, type StreamRequest } from './stream';
+import { Reopening } from './changes/reopen';
+import { changeBackingName, changeChildren } from './changes/restructure';
+import { createInternal, deleteInternal } from './images/snapshots';
+import { StreamGraph, type StreamRequest } from './jobs/stream';
 import type { ThrottleGroups } from './throttle';
 import { NodeUser, type UserHost } from './user';
 

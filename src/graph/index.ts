@@ -4,4 +4,4 @@ export { corruptionNotice, mismatchNotice } from './corruption';
 export { knownToQemu } from './drivers/table';
 export { GraphError } from './errors';
 export { BlockGraph } from './graph';
-export { listSnapshots } from './snapshots';
+export { listSnapshots } from './images/snapshots';

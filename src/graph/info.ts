@@ -6,7 +6,7 @@ import { belowInChain } from './chain';
 import { dirtyInfo } from './bitmaps';
 import { fullBackingName } from './filename';
 import { Role, type BlockNode } from './node';
-import { listSnapshots, snapshotsOf } from './snapshots';
+import { listSnapshots, snapshotsOf } from './images/snapshots';
 
 /** Bytes of storage below a node; null: a node below it cannot tell. */
 function allocatedBytes(node: BlockNode): number | null {

@@ -7,7 +7,7 @@ import { parseJson } from '../qapi/json-parser';
 import { QmpError } from '../qapi/errors';
 import { isObject } from '../qapi/value';
 import type { DetectZeroes, GraphEnvironment, ImplicitOpen, ImplicitOpenReason } from './api';
-import { CycleError, reaches } from './change';
+import { CycleError, reaches } from './changes/change';
 import type { Driver, OpenContext } from './drivers/driver';
 import { findDriver, protocolDriver } from './drivers/table';
 import { GraphError, toGraphError } from './errors';
@@ -17,7 +17,7 @@ import { BlockNode, Role, type CommonOptions, type Link } from './node';
 import { Options } from './options';
 import { attach, detach } from './permissions';
 import { ThrottleGroups } from './throttle';
-import { PROBE_BYTES, probeFormat, rawGuessWarning } from './probe';
+import { PROBE_BYTES, probeFormat, rawGuessWarning } from './images/probe';
 
 /** Backing files below one node, at most: a chain that goes on for longer is taken for one without end. */
 const MAX_CHAIN = 2000;

@@ -22,7 +22,7 @@ import type {
   ImageSnapshots,
   NodeView,
 } from './api';
-import { changeBackingFile } from './backingname';
+import { changeBackingFile } from './images/backingname';
 import { checkBitmapsResizable } from './bitmaps';
 import { skipFilters } from './chain';
 import { toGraphError } from './errors';
@@ -31,9 +31,9 @@ import { graphInfo, nodeInfo } from './info';
 import { Role, type BlockNode, type Link, type LinkParent } from './node';
 import type { Opener } from './open';
 import { attach, detach, refreshPermissions } from './permissions';
-import { PROBE_BYTES, probeFormat } from './probe';
-import { snapshotsOf } from './snapshots';
-import { beginEmpty, findNamed, openBase, type WritableBase } from './toolchain';
+import { PROBE_BYTES, probeFormat } from './images/probe';
+import { snapshotsOf } from './images/snapshots';
+import { beginEmpty, findNamed, openBase, type WritableBase } from './images/toolchain';
 
 /** What of the graph a user needs. */
 export interface UserHost {

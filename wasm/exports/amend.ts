@@ -1,9 +1,9 @@
 /** The exported ABI for changes of what an image is: its header, its format, all of its content at once. */
 import { Err } from '../abi';
 import { nodeAt } from '../block/table';
-import { Amend, AmendOptions } from '../format/qcow2/amend';
-import { changeBackingFile } from '../format/qcow2/backingname';
-import { emptyImage } from '../format/qcow2/empty';
+import { Amend, AmendOptions } from '../format/qcow2/amend/amend';
+import { changeBackingFile } from '../format/qcow2/amend/backingname';
+import { emptyImage } from '../format/qcow2/data/empty';
 import { Qcow2Node } from '../format/qcow2/image';
 import { clearError, fail } from '../util/errors';
 

@@ -11,8 +11,8 @@ import {
 } from '../block/dirtybitmap';
 import { BlockNode } from '../block/node';
 import { nodeAt } from '../block/table';
-import { AUTO, IN_USE } from '../format/qcow2/bitmapdirectory';
-import { checkStorable, removeStored } from '../format/qcow2/bitmaps';
+import { AUTO, IN_USE } from '../format/qcow2/bitmaps/directory';
+import { checkStorable, removeStored } from '../format/qcow2/bitmaps/persistent';
 import { Qcow2Node } from '../format/qcow2/image';
 import { clearError } from '../util/errors';
 

@@ -1,5 +1,5 @@
 /** blockdev-backup and drive-backup: actions of transactions, of which the commands are those of one action. */
-import type { BackupGraph, BackupOptions } from '../../graph/backup';
+import type { BackupGraph, BackupOptions } from '../../graph/jobs/backup';
 import type { BackupCommon, BlockdevBackup, DriveBackup } from '../../qapi/index';
 import { backupJob } from '../jobs/backup';
 import type { BlockJob } from '../jobs/blockjob';

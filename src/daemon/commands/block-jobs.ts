@@ -1,7 +1,7 @@
 /** The commands of the chapter on block devices that all block jobs take. */
 import { commitJob } from '../jobs/commit';
 import { streamJob } from '../jobs/stream';
-import { CommitGraph } from '../../graph/commit';
+import { CommitGraph } from '../../graph/jobs/commit';
 import { exclusive, jobOptions } from './jobstart';
 import { startMirror } from './mirror';
 import type { Handlers } from './registry';

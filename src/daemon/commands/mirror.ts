@@ -1,5 +1,5 @@
 /** The commands that mirror nodes. */
-import type { MirrorGraph } from '../../graph/mirrorgraph';
+import type { MirrorGraph } from '../../graph/jobs/mirrorgraph';
 import { mirrorJob, type MirrorOptions } from '../jobs/mirror';
 import { exclusive, jobOptions } from './jobstart';
 import type { CommandContext, Handlers } from './registry';

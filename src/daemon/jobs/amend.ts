@@ -1,5 +1,5 @@
 /** The job of x-blockdev-amend. */
-import type { AmendTarget } from '../../graph/amend';
+import type { AmendTarget } from '../../graph/images/amend';
 import type { JobDriver } from './job';
 
 /** Changes an open image as the options say; the node is held until the job is dismissed. */

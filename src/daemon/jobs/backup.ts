@@ -1,5 +1,5 @@
 /** The job of blockdev-backup and drive-backup: what a disk was when the job began is copied to another node. */
-import type { BackupGraph } from '../../graph/backup';
+import type { BackupGraph } from '../../graph/jobs/backup';
 import type { BlockdevOnError } from '../../qapi/index';
 import type { BlockJobControl, BlockJobDriver } from './blockjob';
 

@@ -1,6 +1,6 @@
 /** The job of block-commit below the active image: data of a part of the chain is copied into the image below it. */
 import type { Engine } from '../../engine/contract';
-import type { CommitGraph } from '../../graph/commit';
+import type { CommitGraph } from '../../graph/jobs/commit';
 import type { BlockdevOnError } from '../../qapi/index';
 import type { BlockJobControl, BlockJobDriver } from './blockjob';
 

@@ -1,7 +1,7 @@
 /** The job of mirrors, and of the commit of an active layer: the target is made equal to the source, and kept so. */
 import { BlockError, RequestFlag, Status, type Engine } from '../../engine/contract';
 import { GraphError } from '../../graph/errors';
-import type { MirrorGraph } from '../../graph/mirrorgraph';
+import type { MirrorGraph } from '../../graph/jobs/mirrorgraph';
 import type { BlockNode } from '../../graph/node';
 import { QmpError, type BlockdevOnError, type MirrorCopyMode } from '../../qapi/index';
 import type { BlockJobControl, BlockJobDriver } from './blockjob';

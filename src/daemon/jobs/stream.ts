@@ -1,6 +1,6 @@
 /** The job of block-stream: data of the chain is copied into the image at its top. */
 import type { BlockError, Engine } from '../../engine/contract';
-import type { StreamGraph } from '../../graph/stream';
+import type { StreamGraph } from '../../graph/jobs/stream';
 import type { BlockdevOnError } from '../../qapi/index';
 import type { BlockJobControl, BlockJobDriver } from './blockjob';
 

@@ -3,7 +3,7 @@ import type { NodeHandle } from '../../engine/contract';
 import { Errno, FileError, strerror, type BlockFile, type FileStore } from '../../files/contract';
 import { LockError, Permission, type ImageLock, type ImageLocks } from '../../files/locks';
 import type { CreateValues } from '../api';
-import type { Creator } from '../create';
+import type { Creator } from '../images/create';
 import { GraphError, toGraphError } from '../errors';
 import type { CommonOptions, PermissionFollower } from '../node';
 import type { Driver, OpenContext } from './driver';

@@ -2,7 +2,7 @@
 import { OverlapKind, type NodeHandle, type Qcow2Info, type Qcow2OpenOptions } from '../../engine/contract';
 import type { ImageInfoSpecificQCow2, Qcow2BitmapInfo } from '../../qapi/types.generated';
 import type { CreateOption, CreateValues } from '../api';
-import type { Creator } from '../create';
+import type { Creator } from '../images/create';
 import { GraphError } from '../errors';
 import { Role, type BlockNode } from '../node';
 import type { Options } from '../options';

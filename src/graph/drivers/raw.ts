@@ -3,7 +3,7 @@ import type { NodeHandle } from '../../engine/contract';
 import { Role } from '../node';
 import type { Options } from '../options';
 import type { CreateValues } from '../api';
-import type { Creator } from '../create';
+import type { Creator } from '../images/create';
 import type { Driver, OpenContext } from './driver';
 
 /** The options that say what of the file is shown. */

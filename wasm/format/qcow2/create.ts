@@ -3,7 +3,7 @@ import { Err, Overlap, Preallocation } from '../../abi';
 import { BlockNode, MAX_OFFSET } from '../../block/node';
 import { putBe32, putBe64 } from '../../util/endian';
 import { fail, failErrno, prefixError } from '../../util/errors';
-import { allocateClusters } from './allocate';
+import { allocateClusters } from './refcounts/allocate';
 import { updateHeader } from './header';
 import { KeptBytes, Qcow2Node } from './image';
 import {
@@ -19,7 +19,7 @@ import {
 } from './layout';
 import { closeImage } from './lifetime';
 import { openImage } from './open';
-import { resize } from './resize';
+import { resize } from './amend/resize';
 
 /** Bytes of the name of a backing file, at most. */
 const MAX_BACKING_NAME: i32 = 1023;

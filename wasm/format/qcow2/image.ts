@@ -6,21 +6,21 @@ import { isZero } from '../../block/status';
 import { be64 } from '../../util/endian';
 import { TableCache, WriteGuard } from '../../util/cache';
 import { Scratch } from '../../util/memory';
-import { Amend } from './amend';
-import { StoredBitmap } from './bitmapdirectory';
-import { storeBitmaps } from './bitmaps';
-import { Check } from './check';
-import { writeCompressedClusters } from './compress';
-import { readCompressedCluster } from './compressed';
+import { Amend } from './amend/amend';
+import { StoredBitmap } from './bitmaps/directory';
+import { storeBitmaps } from './bitmaps/persistent';
+import { Check } from './check/check';
+import { writeCompressedClusters } from './data/compress';
+import { readCompressedCluster } from './data/compressed';
 import { checkMetadataWrite } from './overlap';
 import { DIRTY, OFFSET_MASK } from './layout';
 import { detectPreallocation } from './preallocation';
-import { markClean } from './lazy';
+import { markClean } from './refcounts/lazy';
 import { closeImage, enterWritable, flushImage } from './lifetime';
-import { resize } from './resize';
-import { translate } from './translate';
-import { writeGuest } from './write';
-import { discardClusters, zeroRange } from './zero';
+import { resize } from './amend/resize';
+import { translate } from './mapping/translate';
+import { writeGuest } from './data/write';
+import { discardClusters, zeroRange } from './data/zero';
 
 /** Bytes of the header cluster that are kept to be written back as they were. */
 export class KeptBytes {

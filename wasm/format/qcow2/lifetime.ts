@@ -1,16 +1,16 @@
 /** From open to close: becoming writable, writing back, and letting go. */
 import { DebugEvent, Err } from '../../abi';
 import { fail } from '../../util/errors';
-import { hasDirectory } from './bitmapdirectory';
-import { keptAutoclear, markInUse, storeBitmaps } from './bitmaps';
-import { settleFreed } from './deferred';
+import { hasDirectory } from './bitmaps/directory';
+import { keptAutoclear, markInUse, storeBitmaps } from './bitmaps/persistent';
+import { settleFreed } from './refcounts/deferred';
 import { updateHeader } from './header';
 import { Qcow2Node } from './image';
-import { forgetInactive } from './inactive';
+import { forgetInactive } from './snapshots/inactive';
 import { CORRUPT, DIRTY } from './layout';
-import { markClean } from './lazy';
-import { repairRefcounts } from './repair';
-import { dropSnapshots } from './snapshots';
+import { markClean } from './refcounts/lazy';
+import { repairRefcounts } from './check/repair';
+import { dropSnapshots } from './snapshots/table';
 
 /** What is due when an image becomes writable: repair after a crash, and the autoclear features of others. */
 export function enterWritable(image: Qcow2Node): i32 {

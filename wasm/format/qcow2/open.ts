@@ -4,9 +4,9 @@ import { be32, be64 } from '../../util/endian';
 import { fail, failErrno } from '../../util/errors';
 import { TableCache } from '../../util/cache';
 import { BlockNode, MAX_OFFSET } from '../../block/node';
-import { hasDirectory } from './bitmapdirectory';
-import { checkDirectory, loadBitmaps } from './bitmaps';
-import { takeDataFile } from './datafile';
+import { hasDirectory } from './bitmaps/directory';
+import { checkDirectory, loadBitmaps } from './bitmaps/persistent';
+import { takeDataFile } from './data/datafile';
 import { readExtensions, refuseUnknownFeatures } from './header';
 import { ImageGuard, KeptBytes, Qcow2Node } from './image';
 import {
@@ -26,10 +26,10 @@ import {
   V2_HEADER,
   V3_HEADER,
 } from './layout';
-import { chooseLazy } from './lazy';
+import { chooseLazy } from './refcounts/lazy';
 import { enterWritable } from './lifetime';
-import { SUBCLUSTER_BITS } from './subclusters';
-import { readSnapshotTable } from './snapshots';
+import { SUBCLUSTER_BITS } from './mapping/subclusters';
+import { readSnapshotTable } from './snapshots/table';
 
 /** The L2 cache covers the whole disk up to this many bytes. */
 const MAX_L2_CACHE: i64 = 32 << 20;

@@ -7,7 +7,7 @@ import { be64 } from '../../util/endian';
 import { TableCache } from '../../util/cache';
 import { signalCorruption } from './corruption';
 import { Qcow2Node } from './image';
-import { inactiveTableCrosses } from './inactive';
+import { inactiveTableCrosses } from './snapshots/inactive';
 import { BITMAPS, OFFSET_MASK, REFTABLE_MASK } from './layout';
 
 /** Kinds of metadata that a write is known to be; it does not conflict with itself. */

@@ -1,6 +1,6 @@
 /** Telling whether an image was made with preallocated metadata, so that its data may be holes in the file. */
 import { Qcow2Node } from './image';
-import { loadRefcount, refblockOffset, refcount } from './refcount';
+import { loadRefcount, refblockOffset, refcount } from './refcounts/refcount';
 
 /** Counts that are looked at before the search is given up. */
 export const MAX_STEPS: i64 = 1 << 24;

@@ -1,6 +1,6 @@
 /** Other runtime options for an image that is open. */
 import { Qcow2Node } from './image';
-import { chooseLazy, markClean } from './lazy';
+import { chooseLazy, markClean } from './refcounts/lazy';
 import { checkLazy, makeCaches, takeFlags } from './open';
 
 /** @param flags the flags of openImage; sizes as in openImage. On a failure all is as it was. */

@@ -1,0 +1,79 @@
+/** What tools do to backing chains: find an image in one, write to a base, empty an overlay. */
+import { BlockError } from '../../engine/contract';
+import { Errno } from '../../files/contract';
+import { Permission } from '../../files/locks';
+import { backingOf, findBacking, skipFilters } from '../chain';
+import { resolveStored } from '../filename';
+import type { BlockNode } from '../node';
+import { setReadOnly } from '../changes/reopen';
+import { NodeUser, type UserHost } from '../user';
+
+/**
+ * The image below `top` that a user calls `name`: as stored in the image above it, as opened, or by another name of the same
+ * file. Names are relative to the image above. Null: there is none.
+ */
+export async function findNamed(host: UserHost, top: BlockNode, name: string): Promise<BlockNode | null> {
+  const found = findBacking(top, name);
+  if (found) return found;
+  const { files } = host.opener.environment;
+  const identity = (file: string): Promise<string | null> => files.identity(file).catch(() => null);
+  for (let at = skipFilters(top); at; at = backingOf(at)) {
+    const below = backingOf(at);
+    if (!below || below.exactFilename === '' || at.exactFilename === '') continue;
+    const wanted = await identity(resolveStored(at, name));
+    if (wanted !== null && wanted === (await identity(below.exactFilename))) return below;
+  }
+  return null;
+}
+
+/** An image of a chain that is written to although others read it as their backing file. */
+export interface WritableBase {
+  readonly user: NodeUser;
+  /** Lets go of it; it is read-only again if it was. */
+  end(): Promise<void>;
+}
+
+/** Makes `base`, an image below another one, writable. Fails with the texts of locks and permissions. */
+export function openBase(host: UserHost, base: BlockNode): Promise<WritableBase> {
+  return host.exclusive(async () => {
+    const { opener } = host;
+    const turned = base.readOnly;
+    if (turned) await setReadOnly(opener, base, false);
+    try {
+      const perm = Permission.CONSISTENT_READ | Permission.WRITE | Permission.RESIZE;
+      const shared = Permission.ALL;
+      base.references++;
+      const user = await NodeUser.attach(host, base, { name: '', perm, shared, writeThrough: false });
+      const end = (): Promise<void> =>
+        host.exclusive(async () => {
+          await user.closeNow();
+          if (turned) await setReadOnly(opener, base, true);
+        });
+      return { user, end };
+    } catch (error) {
+      if (turned) await setReadOnly(opener, base, true);
+      throw error;
+    } finally {
+      await opener.unref(base);
+    }
+  });
+}
+
+/**
+ * Begins to empty the image of a node: what its backing file holds shows through. The result works on for a few
+ * milliseconds and answers whether there is more to do; null: the format cannot be emptied.
+ */
+export function beginEmpty(top: BlockNode): (() => boolean) | null {
+  const node = skipFilters(top) ?? top;
+  const { engine } = node;
+  let at = 0;
+  const step = (): boolean => (at = engine.amend.makeEmpty(node.handle, at)) > 0;
+  let more: boolean;
+  try {
+    more = step();
+  } catch (error) {
+    if (error instanceof BlockError && error.errno === Errno.ENOTSUP) return null;
+    throw error;
+  }
+  return () => more && (more = step());
+}
