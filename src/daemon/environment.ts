@@ -1,7 +1,14 @@
 /** What a daemon gets from its composition root. */
 import type { GraphEnvironment } from '../graph/index';
+import type { FileStore } from '../files/contract';
 import type { ByteStream, Listener } from '../nbd/index';
 import type { SocketAddress } from '../qapi/index';
+
+/** See `MountStore`. */
+export interface FileMounts {
+  mountOver(path: string, store: FileStore, source: string): Promise<void>;
+  unmount(path: string): void;
+}
 
 export interface DaemonEnvironment extends GraphEnvironment {
   /** Version of this program, as in package.json. */
@@ -15,6 +22,8 @@ export interface DaemonEnvironment extends GraphEnvironment {
    * with the text for the user. Absent: there are no sockets here.
    */
   listen?: (address: SocketAddress, serve: (stream: ByteStream) => void) => Promise<Listener>;
+  /** The tree of files can show others in the place of its own. Absent: it cannot (a kernel would have to). */
+  readonly mounts?: FileMounts;
   /** Called when a `quit` has been answered: all is closed, and the process (or what stands for it) may end. */
   exit(): void;
 }

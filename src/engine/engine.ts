@@ -83,7 +83,7 @@ class WasmEngine implements Engine {
   readonly filters: Filters;
   readonly quorum: Quorum;
   readonly throttle: Throttle;
-  readonly #host = new Host();
+  readonly #host = new Host(this);
   readonly codecs: Codecs = this.#host.codecs;
   readonly #wasm: EngineExports;
   readonly #record: number;

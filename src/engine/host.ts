@@ -1,7 +1,8 @@
 /** The host side of the data plane's imports: open files by number. No exception passes a frame of the WASM. */
-import { Errno, FileError } from '../files/contract';
+import { Errno, FileError, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { CodecTable } from './codecs';
+import { BlockError } from './contract';
 import { quorumImports, type QuorumEvent } from './quorum';
 import type { Zstd } from './zstd';
 
@@ -17,6 +18,7 @@ export type CorruptionReport = (
 
 /** The files that nodes hold, and the functions that the data plane calls on them. */
 export class Host {
+  readonly #engine: object;
   readonly #files: (BlockFile | null)[] = [];
   readonly codecs = new CodecTable();
   /** Set as soon as the instance exists. */
@@ -28,8 +30,14 @@ export class Host {
   /** What {@link view} answered last. */
   #view = new Uint8Array(0);
 
-  /** Gives a file its number. */
+  /** @param engine whose host this is */
+  constructor(engine: object) {
+    this.#engine = engine;
+  }
+
+  /** Gives a file its number; ELOOP for one that shows a node of the same instance. */
   add(file: BlockFile): number {
+    this.#refuseOwn(file);
     const free = this.#files.indexOf(null);
     if (free < 0) return this.#files.push(file) - 1;
     this.#files[free] = file;
@@ -41,8 +49,13 @@ export class Host {
     this.#files[id] = null;
   }
 
+  #refuseOwn(file: BlockFile): void {
+    if (file.shows === this.#engine) throw new BlockError(Errno.ELOOP, strerror(Errno.ELOOP));
+  }
+
   /** Puts another file in the place of one; answers the one before, still open. */
   replace(id: number, file: BlockFile): BlockFile {
+    this.#refuseOwn(file);
     const before = this.#file(id);
     this.#files[id] = file;
     return before;

@@ -35,6 +35,7 @@ export const enum Errno {
   ELOOP = 40,
   EOVERFLOW = 75,
   ENOTSUP = 95,
+  ENOTCONN = 107,
   EDQUOT = 122,
   ENOMEDIUM = 123,
   ECANCELED = 125,
@@ -70,6 +71,7 @@ const STRERROR: Readonly<Record<number, string>> = {
   [Errno.ELOOP]: 'Too many levels of symbolic links',
   [Errno.EOVERFLOW]: 'Value too large for defined data type',
   [Errno.ENOTSUP]: 'Operation not supported',
+  [Errno.ENOTCONN]: 'Transport endpoint is not connected',
   [Errno.EDQUOT]: 'Disk quota exceeded',
   [Errno.ENOMEDIUM]: 'No medium found',
   [Errno.ECANCELED]: 'Operation canceled',
@@ -106,6 +108,8 @@ export interface FileExtent {
 export interface BlockFile {
   /** Whether write, truncate and zero fail with EACCES. */
   readonly readOnly: boolean;
+  /** The instance of the data plane whose node the file shows. It cannot wait for itself, so it must not open the file. */
+  readonly shows?: object;
   /** Fills `into` from offset `at`; answers the number of bytes read, less than asked for only at the end of the file. */
   read(into: Uint8Array, at: number): number;
   /** Writes all of `from` at offset `at`, growing the file if need be (a gap reads as zeros). Out of quota: ENOSPC. */

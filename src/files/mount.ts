@@ -9,6 +9,8 @@ interface Mount {
   /** Its path there. */
   path: string;
   open: number;
+  /** It hides a file of the base, and stays until it is unmounted. */
+  pinned: boolean;
 }
 
 /**
@@ -18,6 +20,8 @@ interface Mount {
  */
 export class MountStore implements FileStore {
   private readonly mounts = new Map<string, Mount>();
+  /** Mounts behind pinned ones. */
+  private readonly hidden = new Map<string, Mount>();
 
   constructor(private readonly base: FileStore) {}
 
@@ -31,7 +35,29 @@ export class MountStore implements FileStore {
     if (this.mounts.has(key)) throw new FileError(Errno.EEXIST);
     if (await exists(this.base, path)) throw new FileError(Errno.EEXIST);
     await this.checkParent(key);
-    this.mounts.set(key, { store, path: source, open: 0 });
+    this.mounts.set(key, { store, path: source, open: 0, pinned: false });
+  }
+
+  /**
+   * Shows the file `source` of `store` in the place of the file at `path`, which must exist and comes back with
+   * {@link unmount}. Meanwhile the name can be neither removed nor given to another file. EBUSY: that is so already.
+   */
+  async mountOver(path: string, store: FileStore, source: string): Promise<void> {
+    const key = keyOf(path);
+    if (this.mounts.get(key)?.pinned) throw new FileError(Errno.EBUSY);
+    if ((await this.info(path)).kind !== 'file') throw new FileError(Errno.EINVAL);
+    const hidden = this.mounts.get(key);
+    this.mounts.set(key, { store, path: source, open: 0, pinned: true });
+    if (hidden) this.hidden.set(key, hidden);
+  }
+
+  /** Ends what {@link mountOver} did, also while files are open. */
+  unmount(path: string): void {
+    const key = keyOf(path);
+    const hidden = this.hidden.get(key);
+    this.hidden.delete(key);
+    if (hidden) this.mounts.set(key, hidden);
+    else this.mounts.delete(key);
   }
 
   async open(path: string, mode: OpenMode): Promise<BlockFile> {
@@ -155,7 +181,7 @@ function keyOf(path: string): string {
 }
 
 function refuseOpen(mount: Mount): void {
-  if (mount.open > 0) throw new FileError(Errno.EBUSY);
+  if (mount.open > 0 || mount.pinned) throw new FileError(Errno.EBUSY);
 }
 
 async function exists(store: FileStore, path: string): Promise<boolean> {

@@ -251,6 +251,7 @@ export class Sandbox implements WorkerApi {
       engine: createEngine(module),
       files: store.files,
       locks: store.locks,
+      mounts: store.files,
       version,
       now: () => performance.timeOrigin + performance.now(),
       turn,

@@ -5,6 +5,7 @@ import { createEngine } from '../../src/engine';
 import { MemoryLocks } from '../../src/files/locks';
 import { MemoryStore } from '../../src/files/memory';
 import type { FileStore } from '../../src/files/contract';
+import { MountStore } from '../../src/files/mount';
 import { NodeStore } from '../../src/files/node/store';
 import { listenOn } from '../../src/node/listen';
 
@@ -39,9 +40,11 @@ export function openDaemonOn(files: FileStore): Omit<TestDaemon, 'files'> {
 function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'> {
   let exited = false;
   let turns = 0;
+  // As in a browser where files are in memory, unless a directory has them.
+  const tree = directory === undefined ? new MountStore(files) : files;
   const daemon = new Daemon({
     engine: createEngine(MODULE),
-    files,
+    files: tree,
     locks: new MemoryLocks(),
     version: '0.0.0-test',
     now: () => Date.now(),
@@ -55,6 +58,7 @@ function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'>
       );
     },
     exit: () => (exited = true),
+    ...(tree instanceof MountStore && { mounts: tree }),
     ...(directory !== undefined && { listen: (address, serve) => listenOn(address, serve, directory) }),
   });
   const events: QmpEvent[] = [];

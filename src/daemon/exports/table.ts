@@ -15,6 +15,8 @@ import {
 } from '../../qapi/index';
 import type { DaemonEnvironment } from '../environment';
 import { exportBitmap } from './bitmaps';
+import type { BlockExport } from './export';
+import { showNode } from './fuse';
 
 /** Connections at the same time, unless told otherwise. */
 const MAX_CONNECTIONS = 100;
@@ -32,13 +34,8 @@ export interface ExportSurroundings {
   turn(): Promise<void>;
 }
 
-/** An export that is there. */
-interface BlockExport {
-  readonly id: string;
-  readonly user: BlockUser;
-  readonly target: NbdExport;
-  /** Nobody else may use them meanwhile. */
-  readonly bitmaps: readonly NodeBitmap[];
+/** An export in the table. */
+interface Entry extends BlockExport {
   shuttingDown: boolean;
   /** Resolves when it is gone. */
   gone: Promise<void>;
@@ -49,7 +46,7 @@ type NbdOptions = Extract<BlockExportOptions, { type: 'nbd' }>;
 
 export class ExportTable {
   /** Oldest first. */
-  private readonly list: BlockExport[] = [];
+  private readonly list: Entry[] = [];
   private server: NbdServer | null = null;
   /** Changes of the graph that forbid requests of clients meanwhile. */
   private holds = 0;
@@ -112,16 +109,27 @@ export class ExportTable {
   /** nbd-server-stop: all that it serves ends, the newest first. */
   async stopServer(): Promise<void> {
     if (!this.server) throw new QmpError('NBD server not running');
-    await this.closeAll();
+    await this.endAll(this.list.filter(({ type }) => type === 'nbd'));
+    await this.endServer();
   }
 
   /** Ends all exports and the server. */
   async closeAll(): Promise<void> {
-    for (const entry of [...this.list].reverse()) this.startRemoval(entry);
-    for (const entry of [...this.list].reverse()) await entry.gone;
+    await this.endAll(this.list);
+    await this.endServer();
+  }
+
+  private async endServer(): Promise<void> {
     const { server } = this;
     this.server = null;
     await server?.close();
+  }
+
+  /** Removes exports, the last one first. */
+  private async endAll(entries: readonly Entry[]): Promise<void> {
+    const order = [...entries].reverse();
+    for (const entry of order) this.startRemoval(entry);
+    for (const entry of order) await entry.gone;
   }
 
   get serverRuns(): boolean {
@@ -132,9 +140,9 @@ export class ExportTable {
 
   /** query-block-exports: the newest first. */
   query(): BlockExportInfo[] {
-    return [...this.list].reverse().map(({ id, user, shuttingDown }) => ({
+    return [...this.list].reverse().map(({ id, type, user, shuttingDown }) => ({
       id,
-      type: 'nbd',
+      type,
       'node-name': user.node.name,
       'shutting-down': shuttingDown,
     }));
@@ -147,11 +155,23 @@ export class ExportTable {
     if (this.list.some((entry) => entry.id === id)) {
       throw new QmpError(`Block export id '${id}' is already in use`);
     }
-    if (options.type !== 'nbd') throw new QmpError(unavailable(options.type));
-    await this.addNbd(options);
+    const { type } = options;
+    const { environment } = this.surroundings;
+    const { mounts } = environment;
+    if (type === 'fuse' && mounts) {
+      await this.open(options, (user) =>
+        showNode(options, user, environment.engine, mounts, () => this.holds > 0),
+      );
+    } else if (type === 'nbd') {
+      await this.open(options, (user) => this.makeNbd(options, user));
+    } else throw new QmpError(unavailable(type));
   }
 
-  private async addNbd(options: NbdOptions): Promise<void> {
+  /** Opens the node that an export is of, and adds the export. */
+  private async open(
+    options: BlockExportOptions,
+    make: (user: BlockUser) => Promise<BlockExport>,
+  ): Promise<void> {
     const { graph } = this.surroundings;
     const nodeName = options['node-name'];
     const writable = options.writable ?? false;
@@ -164,9 +184,8 @@ export class ExportTable {
     const perm = Permission.CONSISTENT_READ | (writable ? Permission.WRITE : 0);
     const user = await graph.attach({ nodeName }, { perm, shared: Permission.ALL });
     try {
-      const made = await this.makeNbd(options, user);
-      this.list.push(made);
-      this.server?.add(made.target);
+      const made = await make(user);
+      this.list.push({ ...made, shuttingDown: false, gone: Promise.resolve() });
     } catch (error) {
       await user.close();
       throw error;
@@ -200,13 +219,17 @@ export class ExportTable {
       allocationDepth: options['allocation-depth'] ?? false,
       bitmaps: bitmaps.map((bitmap) => exportBitmap(bitmap)),
     };
+    server.add(target);
     return {
       id: options.id,
+      type: 'nbd',
       user,
-      target,
-      bitmaps,
-      shuttingDown: false,
-      gone: Promise.resolve(),
+      inUse: () => server.inUse(target),
+      shut: () => server.remove(target),
+      end: async () => {
+        await server.drop(target);
+        for (const bitmap of bitmaps) bitmap.busy = false;
+      },
     };
   }
 
@@ -255,22 +278,21 @@ export class ExportTable {
     const entry = this.list.find((candidate) => candidate.id === id);
     if (!entry) throw new QmpError(`Export '${id}' is not found`);
     if (entry.shuttingDown) throw new QmpError(`Export '${id}' is already shutting down`);
-    const inUse = this.server?.inUse(entry.target) ?? false;
+    const inUse = entry.inUse();
     if (!hard && inUse) throw new QmpError(`export '${id}' still in use`);
     this.startRemoval(entry);
     if (!inUse) await entry.gone;
   }
 
-  private startRemoval(entry: BlockExport): void {
+  private startRemoval(entry: Entry): void {
     if (entry.shuttingDown) return;
     entry.shuttingDown = true;
-    this.server?.remove(entry.target);
+    entry.shut();
     entry.gone = this.finishRemoval(entry);
   }
 
-  private async finishRemoval(entry: BlockExport): Promise<void> {
-    await this.server?.drop(entry.target);
-    for (const bitmap of entry.bitmaps) bitmap.busy = false;
+  private async finishRemoval(entry: Entry): Promise<void> {
+    await entry.end();
     try {
       await entry.user.close();
     } catch (error) {
@@ -285,7 +307,7 @@ export class ExportTable {
 /** Why there are no exports of this type. */
 function unavailable(type: 'vhost-user-blk' | 'fuse' | 'vduse-blk'): string {
   const reasons = {
-    fuse: 'it needs a kernel that mounts file systems of programs',
+    fuse: 'only a sandbox in a browser can show a node in its tree of files',
     'vhost-user-blk': 'it needs memory shared with a virtual machine',
     'vduse-blk': 'it needs a kernel with VDUSE',
   };

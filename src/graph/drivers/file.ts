@@ -53,6 +53,10 @@ class HeldFile implements BlockFile {
   extent?: NonNullable<BlockFile['extent']>;
   punch?: NonNullable<BlockFile['punch']>;
 
+  get shows(): object | undefined {
+    return this.current.shows;
+  }
+
   get writable(): boolean {
     return !this.current.readOnly;
   }
