@@ -41,6 +41,7 @@ import { Reopening } from './changes/reopen';
 import { changeBackingName, changeChildren } from './changes/restructure';
 import { createInternal, deleteInternal } from './images/snapshots';
 import { StreamGraph, type StreamRequest } from './jobs/stream';
+import type { Secrets } from './secrets';
 import type { ThrottleGroups } from './throttle';
 import { NodeUser, type UserHost } from './user';
 
@@ -82,6 +83,11 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
   /** Limits that throttle nodes share. */
   get throttleGroups(): ThrottleGroups {
     return this.opener.throttleGroups;
+  }
+
+  /** Passphrases and keys; who has them says so here. */
+  get secrets(): Secrets {
+    return this.opener.secrets;
   }
 
   /** Changes of the graph run one after the other. */

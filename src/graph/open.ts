@@ -16,6 +16,7 @@ import { NodeTable } from './names';
 import { BlockNode, Role, type CommonOptions, type Link } from './node';
 import { Options } from './options';
 import { attach, detach } from './permissions';
+import { Secrets } from './secrets';
 import { ThrottleGroups } from './throttle';
 import { PROBE_BYTES, probeFormat, rawGuessWarning } from './images/probe';
 
@@ -56,6 +57,7 @@ export class Opener {
   onDrain: () => void = () => undefined;
 
   readonly throttleGroups: ThrottleGroups;
+  readonly secrets = new Secrets();
 
   constructor(readonly environment: GraphEnvironment) {
     this.throttleGroups = new ThrottleGroups(environment.engine, () => this.table.all());
