@@ -42,6 +42,7 @@ export const enum Driver {
   MIRROR_TOP = 13,
   COPY_BEFORE_WRITE = 14,
   SNAPSHOT_ACCESS = 15,
+  LUKS = 16,
 }
 
 /** Flags of write and write-zeroes requests. */
@@ -349,4 +350,35 @@ export const enum QuorumOp {
 export const enum Keep {
   /** A failed copy ends the snapshot, and not the write. */
   BREAK_SNAPSHOT = 1,
+}
+
+/** Block ciphers. The size of the key tells the kinds of one apart. */
+export const enum Cipher {
+  AES = 1,
+  SERPENT = 2,
+  TWOFISH = 3,
+  CAST5 = 4,
+  DES = 5,
+  DES3 = 6,
+  SM4 = 7,
+}
+
+/** How a cipher is used on a sector. */
+export const enum CipherMode {
+  ECB = 1,
+  CBC = 2,
+  CTR = 3,
+  XTS = 4,
+}
+
+/** How the initialisation vector of a sector is made of its number. */
+export const enum IvGenerator {
+  /** There is none: it is zero. */
+  NONE = 0,
+  /** The number, 32 bits. */
+  PLAIN = 1,
+  /** The number, 64 bits. */
+  PLAIN64 = 2,
+  /** The number, encrypted with a hash of the key. */
+  ESSIV = 3,
 }

@@ -39,6 +39,7 @@ export * from './exports/caches';
 export * from './exports/change';
 export * from './exports/compare';
 export * from './exports/copy';
+export * from './exports/crypto';
 
 const recordBlock: usize = heap.alloc(<usize>RECORD_BYTES);
 

@@ -10,6 +10,7 @@ import type { NodeChanges } from './changes';
 import type { EngineBackup } from './backup';
 import type { CompareRun } from './compare';
 import type { CopyRange } from './copy';
+import type { EngineCrypto } from './crypto';
 import type { Codecs } from './codecs';
 import type { EngineBitmaps } from './bitmaps';
 import type { Filters } from './filters';
@@ -295,6 +296,8 @@ export interface Engine {
   readonly compareRun: CompareRun;
   /** Copies a range from node to node. */
   readonly copy: CopyRange;
+  /** Ciphers of sectors. */
+  readonly crypto: EngineCrypto;
   readonly mirror: EngineMirror;
   /** Filters that keep what is overwritten. */
   readonly backup: EngineBackup;

@@ -17,6 +17,7 @@ import { makeNodeChanges, type NodeChanges } from './changes';
 import { makeBackup, type EngineBackup } from './backup';
 import { makeCompare, type CompareRun } from './compare';
 import { makeCopy, type CopyRange } from './copy';
+import { makeCrypto, type EngineCrypto } from './crypto';
 import { engineBitmaps, type EngineBitmaps } from './bitmaps';
 import { BlockError, Prealloc } from './contract';
 import type {
@@ -91,6 +92,7 @@ class WasmEngine implements Engine {
   readonly amend: ImageAmend;
   readonly compareRun: CompareRun;
   readonly copy: CopyRange;
+  readonly crypto: EngineCrypto;
   readonly mirror: EngineMirror;
   readonly backup: EngineBackup;
   /** Why the instance is dead; null: it is not. */
@@ -137,6 +139,11 @@ class WasmEngine implements Engine {
     });
     this.compareRun = makeCompare(this.#wasm, (run) => this.#run(run));
     this.copy = makeCopy(this.#wasm, (run) => this.#call(run));
+    this.crypto = makeCrypto(
+      this.#wasm,
+      (run) => this.#call(run),
+      (bytes) => this.alloc(bytes),
+    );
     this.mirror = makeMirror(this.#wasm, (run) => this.#call(run));
     this.backup = makeBackup(this.#wasm, (run) => this.#call(run));
   }

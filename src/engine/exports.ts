@@ -1,4 +1,5 @@
 import type { BackupExports } from './backup';
+import type { CryptoExports } from './crypto';
 import type { FilterExports } from './filters';
 import type { MirrorExports } from './mirror';
 import type { QuorumExports } from './quorum';
@@ -6,7 +7,7 @@ import type { ThrottleExports } from './throttle';
 
 /** What build/engine.wasm exports; the meaning of each is in wasm/index.ts. */
 export interface EngineExports
-  extends FilterExports, BackupExports, MirrorExports, QuorumExports, ThrottleExports {
+  extends FilterExports, CryptoExports, BackupExports, MirrorExports, QuorumExports, ThrottleExports {
   memory: WebAssembly.Memory;
   record(): number;
   errorAddress(): number;

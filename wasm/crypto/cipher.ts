@@ -1,0 +1,27 @@
+/** What block ciphers have in common. */
+
+/** A block cipher with its key. Blocks are encrypted and decrypted in place. */
+export abstract class BlockCipher {
+  constructor(
+    /** Bytes of a block: 8 or 16. */
+    readonly blockBytes: i32,
+  ) {}
+
+  /** Encrypts whole blocks. */
+  abstract encrypt(at: usize, blocks: i32): void;
+  abstract decrypt(at: usize, blocks: i32): void;
+  /** Overwrites and frees the key; the cipher cannot be used afterwards. */
+  abstract wipe(): void;
+}
+
+/** Memory for a key that is to be given back with {@link wipeMemory}. */
+export function keyMemory(bytes: i32): usize {
+  return heap.alloc(bytes);
+}
+
+/** Overwrites memory and frees it. */
+export function wipeMemory(at: usize, bytes: i32): void {
+  if (!at) return;
+  memory.fill(at, 0, bytes);
+  heap.free(at);
+}
