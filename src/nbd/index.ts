@@ -1,4 +1,6 @@
 export { NbdServer, type Listener } from './server';
+export { ClientHandshake, flagNames, type ListedExport } from './client/handshake';
+export { NbdFailure } from './client/options';
 export type { ExportBitmap, NbdExport } from './export';
 export type { ByteStream } from './stream';
 export { MAX_STRING } from './wire';

@@ -4,6 +4,8 @@
 export const NBD_MAGIC = 0x4e42444d41474943n;
 export const OPTION_MAGIC = 0x49484156454f5054n;
 export const OPTION_REPLY_MAGIC = 0x0003e889045565a9n;
+/** What a server of the oldest style says second. */
+export const OLDSTYLE_MAGIC = 0x00420281861253n;
 export const REQUEST_MAGIC = 0x25609513;
 export const EXTENDED_REQUEST_MAGIC = 0x21e41c71;
 export const SIMPLE_REPLY_MAGIC = 0x67446698;
@@ -62,9 +64,24 @@ export const enum Reply {
   ERR_UNSUP = 0x80000001,
   ERR_POLICY = 0x80000002,
   ERR_INVALID = 0x80000003,
+  ERR_PLATFORM = 0x80000004,
+  ERR_TLS_REQD = 0x80000005,
   ERR_UNKNOWN = 0x80000006,
+  ERR_SHUTDOWN = 0x80000007,
   ERR_BLOCK_SIZE_REQD = 0x80000008,
   ERR_EXT_HEADER_REQD = 0x8000000a,
+}
+
+const REPLY_NAMES: Readonly<Record<number, string>> = {
+  1: 'ack',
+  2: 'server',
+  3: 'info',
+  4: 'meta context',
+};
+
+/** The name of a type of replies that is no error, in messages. */
+export function replyName(type: number): string {
+  return REPLY_NAMES[type] ?? '<unknown>';
 }
 
 /** Kinds of information in replies to INFO and GO. */
@@ -81,10 +98,12 @@ export const enum TransmissionFlag {
   READ_ONLY = 1 << 1,
   SEND_FLUSH = 1 << 2,
   SEND_FUA = 1 << 3,
+  ROTATIONAL = 1 << 4,
   SEND_TRIM = 1 << 5,
   SEND_WRITE_ZEROES = 1 << 6,
   SEND_DF = 1 << 7,
   CAN_MULTI_CONN = 1 << 8,
+  SEND_RESIZE = 1 << 9,
   SEND_CACHE = 1 << 10,
   SEND_FAST_ZERO = 1 << 11,
   BLOCK_STATUS_PAYLOAD = 1 << 12,
@@ -162,3 +181,4 @@ export const enum WireError {
 export const REQUEST_BYTES = 28;
 export const EXTENDED_REQUEST_BYTES = 32;
 export const OPTION_HEADER_BYTES = 16;
+export const REPLY_HEADER_BYTES = 20;

@@ -54,6 +54,8 @@ export interface NbdCommandLine {
   bitmaps: string[];
   fork: boolean;
   pidFile: string | null;
+  /** What a server exports is to be listed; nothing else is done. */
+  list: boolean;
 }
 
 /** Reads it; throws {@link ToolFailure} with the texts of the real tool. */
@@ -81,8 +83,10 @@ export function readCommandLine(words: string[]): NbdCommandLine {
     bitmaps: [],
     fork: false,
     pidFile: null,
+    list: false,
   };
   const seen = new Set<string>();
+  const codes = new Set<string>();
   const once = (group: string, text: string): void => {
     if (seen.has(group)) throw new ToolFailure(`${text} can only be specified once`);
     seen.add(group);
@@ -93,6 +97,7 @@ export function readCommandLine(words: string[]): NbdCommandLine {
       throw new ToolFailure(found.text, ["qemu-nbd: Try `qemu-nbd --help' for more information."]);
     }
     const { code, value } = found;
+    codes.add(code);
     switch (code) {
       case 'h':
         return { ...line, print: 'help' };
@@ -101,7 +106,8 @@ export function readCommandLine(words: string[]): NbdCommandLine {
       case 's':
         throw new ToolFailure('a temporary snapshot (-s) is not available yet');
       case 'L':
-        throw new ToolFailure('listing the exports of a server (-L) is not available yet');
+        line.list = true;
+        break;
       case 'c':
       case 'd':
         throw new ToolFailure(
@@ -205,12 +211,27 @@ export function readCommandLine(words: string[]): NbdCommandLine {
         break;
     }
   }
+  if (line.list) {
+    checkList(line, codes, parser.operands);
+    checkTls(seen);
+    return line;
+  }
   const [image, ...more] = parser.operands;
   if (image === undefined || more.length > 0)
     throw new ToolFailure('Invalid number of arguments', ["Try `qemu-nbd --help' for more information."]);
   line.image = image;
   checkTls(seen);
   return line;
+}
+
+/** Options that say how an image is to be served. */
+const SERVING = ['o', 'x', 'D', 'B', 'A', 'f', 'n', 'cache', 'discard', 'aio', 'l'];
+
+function checkList({ fork }: NbdCommandLine, codes: ReadonlySet<string>, operands: readonly string[]): void {
+  const incompatible = (what: string) => new ToolFailure(`List mode is incompatible with ${what}`);
+  if (operands.length > 0) throw incompatible('a file name');
+  if (SERVING.some((code) => codes.has(code))) throw incompatible('per-device settings');
+  if (fork) throw incompatible('forking');
 }
 
 function checkTls(seen: ReadonlySet<string>): void {

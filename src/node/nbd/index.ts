@@ -6,6 +6,7 @@ import { Permission } from '../../files/locks';
 import { checkUsable } from '../../graph/bitmaps';
 import { BlockGraph, type BlockUser } from '../../graph/index';
 import { NbdServer, type NbdExport } from '../../nbd/index';
+import type { SocketAddress } from '../../qapi/index';
 import { toFailure, ToolFailure, step } from '../../tools/failure';
 import { splitOptions } from '../../tools/optionlist';
 import { versionText } from '../../tools/version';
@@ -14,6 +15,7 @@ import { listenOn } from '../listen';
 import { strerrorOf } from '../strerror';
 import { readCommandLine, type NbdCommandLine } from './commandline';
 import { nbdHelp } from './help';
+import { listOf } from './list';
 
 /** Resolves with the exit code when the server has ended. */
 export async function runNbd(words: string[]): Promise<number> {
@@ -21,6 +23,10 @@ export async function runNbd(words: string[]): Promise<number> {
     const line = readCommandLine(words);
     if (line.print !== null) {
       process.stdout.write(line.print === 'help' ? nbdHelp() : versionText('qemu-nbd'));
+      return 0;
+    }
+    if (line.list) {
+      process.stdout.write(await listOf(addressOf(line)));
       return 0;
     }
     return line.fork ? await fork(words) : await serve(line);
@@ -51,6 +57,11 @@ function fork(words: readonly string[]): Promise<number> {
   });
 }
 
+/** Where the server is, or is to be. */
+function addressOf({ socket, bind, port }: NbdCommandLine): SocketAddress {
+  return socket === null ? { type: 'inet', host: bind, port } : { type: 'unix', path: socket };
+}
+
 async function serve(line: NbdCommandLine): Promise<number> {
   const environment = await nodeEnvironment();
   const graph = new BlockGraph({
@@ -72,12 +83,8 @@ async function serve(line: NbdCommandLine): Promise<number> {
     const early: (() => void)[] = [];
     let accept = (begin: () => void): void => void early.push(begin);
     let clients = 0;
-    const address =
-      line.socket === null
-        ? { type: 'inet' as const, host: line.bind, port: line.port }
-        : { type: 'unix' as const, path: line.socket };
     server.listenOn(
-      await listenOn(address, (stream) =>
+      await listenOn(addressOf(line), (stream) =>
         accept(() => {
           clients++;
           void server.connect(stream).then(() => {
