@@ -382,3 +382,18 @@ export const enum IvGenerator {
   /** The number, encrypted with a hash of the key. */
   ESSIV = 3,
 }
+
+/**
+ * How far an amendment is. It has up to two operations, of which each has units of work of its own; the part that is done is
+ * (BEFORE + DONE) / (BEFORE + TOTAL * LEFT).
+ */
+export const enum AmendPart {
+  /** Units of the operations that are complete. */
+  BEFORE = 0,
+  /** Units that the current operation has done. */
+  DONE = 1,
+  /** Units of the current operation; 0: it has none, or there is none. */
+  TOTAL = 2,
+  /** Operations that are not complete, with the current one. */
+  LEFT = 3,
+}

@@ -1,4 +1,5 @@
 /** Changes of what an image is: its header, its format, all of its content at once. */
+import { AmendPart } from '../../wasm/abi';
 import type { IoBuffer, NodeHandle } from './contract';
 import type { EngineExports } from './exports';
 
@@ -11,14 +12,14 @@ export interface ImageAmend {
    */
   changeBackingFile(node: NodeHandle, file: string | null, format: string | null): void;
   /**
-   * Begins an amendment: to other versions, widths of counts, lazy refcounts, sizes. Nothing else may be asked of the node
-   * before its end. A crash at any time leaves a sound image with the same data.
+   * Begins an amendment: to other versions, widths of counts, data files, lazy refcounts, sizes. Nothing else may be asked
+   * of the node before its end. A crash at any time leaves a sound image with the same data.
    */
   start(node: NodeHandle, changes: AmendChanges): void;
   /** Works on for a few milliseconds; false: the amendment is complete. Throws what is wrong with the changes. */
   step(node: NodeHandle): boolean;
-  /** How far it is, 0 to 1. */
-  progress(node: NodeHandle): number;
+  /** How far it is. */
+  progress(node: NodeHandle): AmendProgress;
   /** Ends it, complete or not; what was changed so far stays. */
   end(node: NodeHandle): void;
   /**
@@ -36,6 +37,22 @@ export interface AmendChanges {
   lazyRefcounts?: boolean;
   /** Bytes; less than the disk has: the rest is lost. */
   size?: number;
+  /** The data file need not read as the disk any more. */
+  rawDataOff?: boolean;
+  /** What the header calls the data file; empty: it says nothing. The node goes on with the one that it has. */
+  dataFile?: string;
+}
+
+/** Work of an amendment, in units of each of its operations. */
+export interface AmendProgress {
+  /** Units of the operations that are complete. */
+  before: number;
+  /** Units that the current operation has done. */
+  done: number;
+  /** Units of the current operation; 0: it has none, or there is none. */
+  total: number;
+  /** Operations that are not complete, with the current one. */
+  left: number;
 }
 
 /** What {@link makeImageAmend} needs of the engine. */
@@ -68,12 +85,26 @@ export function makeImageAmend({ wasm, call, text }: EngineParts): ImageAmend {
         type?.free();
       }
     },
-    start: (node, { version = -1, refcountBits = -1, lazyRefcounts, size = -1 }) => {
+    start: (node, { version = -1, refcountBits = -1, lazyRefcounts, size = -1, rawDataOff, dataFile }) => {
       const lazy = lazyRefcounts === undefined ? -1 : Number(lazyRefcounts);
-      call(() => wasm.amendStart(node, version, refcountBits, lazy, size));
+      const name = text(dataFile ?? null);
+      const at = name?.pointer ?? 0;
+      const bytes = name?.bytes ?? -1;
+      try {
+        call(() =>
+          wasm.amendStart(node, version, refcountBits, lazy, size, Number(rawDataOff ?? false), at, bytes),
+        );
+      } finally {
+        name?.free();
+      }
     },
     step: (node) => call(() => wasm.amendStep(node)) > 0,
-    progress: (node) => call(() => wasm.amendProgress(node)),
+    progress: (node) => ({
+      before: wasm.amendProgress(node, AmendPart.BEFORE),
+      done: wasm.amendProgress(node, AmendPart.DONE),
+      total: wasm.amendProgress(node, AmendPart.TOTAL),
+      left: wasm.amendProgress(node, AmendPart.LEFT),
+    }),
     end: (node) => void call(() => wasm.amendEnd(node)),
     makeEmpty: (node, offset) => call(() => wasm.makeEmpty(node, offset)),
   };

@@ -1,3 +1,4 @@
+import type { AmendPart } from '../../wasm/abi';
 import type { BackupExports } from './backup';
 import type { CryptoExports } from './crypto';
 import type { FilterExports } from './filters';
@@ -90,9 +91,12 @@ export interface EngineExports
     refcountBits: number,
     lazyRefcounts: number,
     size: number,
+    rawDataOff: number,
+    dataFile: number,
+    dataFileBytes: number,
   ): number;
   amendStep(node: number): number;
-  amendProgress(node: number): number;
+  amendProgress(node: number, part: AmendPart): number;
   amendEnd(node: number): number;
   makeEmpty(node: number, offset: number): number;
   changeBacking(node: number, file: number, fileBytes: number, format: number, formatBytes: number): number;

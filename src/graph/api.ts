@@ -5,7 +5,7 @@
  * a {@link BlockGraph}; requests on an open node are synchronous. Failures of operations are {@link GraphError}s,
  * failures of requests are the engine's `BlockError`s.
  */
-import type { AmendChanges } from '../engine/amend';
+import type { AmendProgress } from '../engine/amend';
 import type {
   BlockStatus,
   CheckFinding,
@@ -205,10 +205,11 @@ export interface BlockUser {
    */
   changeBackingFile(file: string | null, format: string | null): void;
   /**
-   * Begins an amendment of the image; ENOTSUP if the format has none. Nothing else may be asked of the node before its
-   * end.
+   * Begins an amendment of the image to these values of options (`amendSupport`). A `GraphError` says what is wrong with
+   * them, or that the format has none. Nothing else may be asked of the node before its end.
+   * @param force allows what can make data unreadable
    */
-  amend(changes: AmendChanges): ImageAmendment;
+  amend(values: CreateValues, force: boolean): ImageAmendment;
   /** The format has compressed clusters. */
   readonly compresses: boolean;
   /** The image below this one that a user calls `name` (relative to the image above it); null: there is none. */
@@ -242,9 +243,8 @@ export interface BlockUser {
 /** An amendment under way. */
 export interface ImageAmendment {
   /** Works on for a few milliseconds; false: it is complete. It throws what is wrong with the changes. */
-  step(): boolean;
-  /** 0 to 1. */
-  progress(): number;
+  step(): boolean | Promise<boolean>;
+  progress(): AmendProgress;
   /** Ends it at any time; what was changed so far stays. */
   end(): void;
 }
@@ -282,6 +282,8 @@ export interface CreateImageRequest {
   format: string;
   /** Values given by the user, with `size`, `backing_file`, `backing_fmt`. */
   values: CreateValues;
+  /** How the user spelled those of {@link values} that are booleans. */
+  spelled?: Readonly<Record<string, string>>;
 }
 
 /** A request that passed the checks of `qemu-img create`. */
@@ -340,6 +342,8 @@ export interface BlockGraphApi {
 
   /** What can be said to `qemu-img create -f format filename -o`: the format's options, then the protocol's. */
   createSupport(format: string, filename?: string): CreateSupport;
+  /** What `qemu-img amend` can tell a format; a `GraphError` if there is no such format, or it has no amending. */
+  amendSupport(format: string): readonly CreateOption[];
   /** The checks of `qemu-img create` up to the Formatting line; `unsafe` (`-u`): the backing file is not opened. */
   prepareCreate(request: CreateImageRequest, unsafe: boolean): Promise<PreparedCreate>;
   /** Makes the image. Failures have the text after `<filename>: `. */

@@ -8,6 +8,7 @@ import type {
   BlockUser,
   CacheMode,
   CreateImageRequest,
+  CreateOption,
   CreateSupport,
   DebugGraph,
   GraphEnvironment,
@@ -23,7 +24,7 @@ import { CommitGraph, type ActiveCommit, type CommitRequest } from './jobs/commi
 import { GraphBitmaps } from './bitmaps';
 import { corruptionNotice, mismatchNotice } from './corruption';
 import { Creator } from './images/create';
-import { checkCreatable } from './drivers/table';
+import { checkCreatable, findAmender } from './drivers/table';
 import { GraphError, toGraphError } from './errors';
 import { deviceInfo, nodeStats } from './info';
 import { beginActiveCommit, beginDriveMirror, beginMirror } from './jobs/mirror';
@@ -377,6 +378,10 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
 
   createSupport(format: string, filename?: string): CreateSupport {
     return this.creator.support(format, filename);
+  }
+
+  amendSupport(format: string): readonly CreateOption[] {
+    return findAmender(format).options;
   }
 
   prepareCreate(request: CreateImageRequest, unsafe: boolean): Promise<PreparedCreate> {

@@ -10,13 +10,13 @@ import {
   type NodeStats,
   type Prealloc,
 } from '../engine/contract';
-import type { AmendChanges } from '../engine/amend';
 import { Errno, strerror } from '../files/contract';
 import { Permission } from '../files/locks';
 import type {
   BlockGraphInfo,
   BlockNodeInfo,
   BlockUser,
+  CreateValues,
   ImageAmendment,
   ImageCheck,
   ImageSnapshots,
@@ -25,6 +25,7 @@ import type {
 import { changeBackingFile } from './images/backingname';
 import { checkBitmapsResizable } from './bitmaps';
 import { skipFilters } from './chain';
+import { findAmender } from './drivers/table';
 import { toGraphError } from './errors';
 import { resolveNamed } from './filename';
 import { graphInfo, nodeInfo } from './info';
@@ -231,16 +232,10 @@ export class NodeUser implements BlockUser, LinkParent {
     changeBackingFile(this.root.node, file, format, true);
   }
 
-  amend(changes: AmendChanges): ImageAmendment {
+  amend(values: CreateValues, force: boolean): ImageAmendment {
     this.need(Permission.WRITE);
-    const { amend } = this.node.engine;
-    const handle = this.handle;
-    amend.start(handle, changes);
-    return {
-      step: () => amend.step(handle),
-      progress: () => amend.progress(handle),
-      end: () => amend.end(handle),
-    };
+    const { node } = this.root;
+    return findAmender(node.driver).start(node, values, force);
   }
 
   get compresses(): boolean {

@@ -31,12 +31,16 @@ export function humanSize(bytes: number): string {
   return `${threeDigits(value)} ${UNITS[unit]}B`;
 }
 
-/** A number below 1024 like `%.3f` of C, which rounds ties to even: 1.0625 becomes 1.062. */
-function threeDecimals(value: number): string {
-  const scaled = value * 1000;
+/** A number like `%.2f` or the like of C, which rounds ties to even: 1.0625 with three digits becomes 1.062. */
+function fixed(value: number, digits: number): string {
+  const unit = 10 ** digits;
+  const scaled = value * unit;
   const below = Math.floor(scaled);
-  return scaled - below === 0.5 && below % 2 === 0 ? (below / 1000).toFixed(3) : value.toFixed(3);
+  return scaled - below === 0.5 && below % 2 === 0 ? (below / unit).toFixed(digits) : value.toFixed(digits);
 }
+
+/** A number of per cent, like `%.2f` of C. */
+export const twoDecimals = (value: number): string => fixed(value, 2);
 
 /** A size as qemu-io prints it: `1.500 KiB`, `64 KiB`, `512 bytes`; fractions of bytes with six digits. */
 export function ioSize(bytes: number): string {
@@ -47,7 +51,7 @@ export function ioSize(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  return `${threeDecimals(value).replace(/\.000$/, '')} ${UNITS[unit]}B`;
+  return `${fixed(value, 3).replace(/\.000$/, '')} ${UNITS[unit]}B`;
 }
 
 /** A duration as qemu-io prints it: `00.01 sec`, from one second on `H:MM:SS.cc`. */

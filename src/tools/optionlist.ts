@@ -109,6 +109,16 @@ export function parseCreateOptions(list: string, known: readonly CreateOption[])
   return values;
 }
 
+/** How the user spelled the booleans of a list, which is how the line of `create` shows them. */
+export function spelledBooleans(list: string, known: readonly CreateOption[]): Record<string, string> {
+  const spelled: Record<string, string> = {};
+  for (const item of splitOptions(list)) {
+    const [key, value] = item.value === null ? bare(item.key) : [item.key, item.value];
+    if (known.some(({ name, type }) => name === key && type === 'bool')) spelled[key] = value;
+  }
+  return spelled;
+}
+
 function readCreateValue(option: CreateOption, text: string): string | number | boolean {
   switch (option.type) {
     case 'str':

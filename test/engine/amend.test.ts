@@ -28,14 +28,16 @@ const SIZE = 4 << 20;
 function amend(engine: Engine, node: NodeHandle, changes: AmendChanges): void {
   engine.amend.start(node, changes);
   try {
-    let last = 0;
+    let last = { before: 0, done: 0 };
     while (engine.amend.step(node)) {
-      const progress = engine.amend.progress(node);
-      expect(progress).toBeGreaterThanOrEqual(0);
-      expect(progress).toBeLessThanOrEqual(1);
-      last = progress;
+      const { before, done, total, left } = engine.amend.progress(node);
+      // It never goes back, and never beyond what there is to do.
+      expect(before + done).toBeGreaterThanOrEqual(last.before + last.done);
+      expect(done).toBeLessThanOrEqual(total);
+      expect(left).toBeGreaterThanOrEqual(total > 0 ? 1 : 0);
+      last = { before, done };
     }
-    expect(last).toBeLessThanOrEqual(1);
+    expect(engine.amend.progress(node)).toMatchObject({ done: 0, total: 0, left: 0 });
   } finally {
     engine.amend.end(node);
   }

@@ -1,5 +1,5 @@
 /** The exported ABI for changes of what an image is: its header, its format, all of its content at once. */
-import { Err } from '../abi';
+import { AmendPart, Err } from '../abi';
 import { nodeAt } from '../block/table';
 import { Amend, AmendOptions } from '../format/qcow2/amend/amend';
 import { changeBackingFile } from '../format/qcow2/amend/backingname';
@@ -26,10 +26,19 @@ export function changeBacking(
 }
 
 /**
- * Begins an amendment of a writable image; -1: that stays as it is. `size` is bytes. What is wrong with the wishes is told
- * by the first step.
+ * Begins an amendment of a writable image; -1: that stays as it is. `size` is bytes, `dataFile` UTF-8; `rawDataOff`: the data
+ * file need not read as the disk any more. What is wrong with the wishes is told by the first step.
  */
-export function amendStart(handle: i32, version: i32, refcountBits: i32, lazyRefcounts: i32, size: f64): i32 {
+export function amendStart(
+  handle: i32,
+  version: i32,
+  refcountBits: i32,
+  lazyRefcounts: i32,
+  size: f64,
+  rawDataOff: i32,
+  dataFile: usize,
+  dataFileBytes: i32,
+): i32 {
   const image = imageAt(handle);
   if (!image) return -Err.ENOTSUP;
   if (image.amend || image.check) return -Err.EINVAL;
@@ -41,6 +50,12 @@ export function amendStart(handle: i32, version: i32, refcountBits: i32, lazyRef
   wanted.refcountBits = refcountBits;
   wanted.lazyRefcounts = lazyRefcounts;
   wanted.size = <i64>size;
+  wanted.rawDataOff = rawDataOff > 0;
+  wanted.dataFileBytes = dataFileBytes;
+  if (dataFileBytes > 0) {
+    wanted.dataFile = heap.alloc(dataFileBytes);
+    memory.copy(wanted.dataFile, dataFile, dataFileBytes);
+  }
   image.amend = new Amend(image, wanted);
   return 0;
 }
@@ -52,11 +67,11 @@ export function amendStep(handle: i32): i32 {
   return amend ? amend.step() : -Err.EINVAL;
 }
 
-/** How far an amendment is, 0 to 1. */
-export function amendProgress(handle: i32): f64 {
+/** How far an amendment is; see {@link AmendPart}. */
+export function amendProgress(handle: i32, part: AmendPart): f64 {
   const image = imageAt(handle);
   const amend = image ? image.amend : null;
-  return amend ? amend.progress() : 0;
+  return amend ? amend.part(part) : 0;
 }
 
 /** Ends an amendment, complete or not. */

@@ -3,7 +3,7 @@ import type { Engine, NodeHandle } from '../../engine/contract';
 import type { FileStore } from '../../files/contract';
 import type { ImageLocks } from '../../files/locks';
 import type { BlockdevAmendOptions, ImageInfoSpecific } from '../../qapi/types.generated';
-import type { CreateOption, CreateValues } from '../api';
+import type { CreateOption, CreateValues, ImageAmendment } from '../api';
 import type { ChangeStep } from '../changes/change';
 import type { Creator } from '../images/create';
 import { GraphError } from '../errors';
@@ -84,6 +84,14 @@ export interface ChangeableChildren {
   removing(node: BlockNode, link: Link): void;
 }
 
+/** How `qemu-img amend` changes images of a format. */
+export interface AmendDriver {
+  /** What `-o` can say. */
+  readonly options: readonly CreateOption[];
+  /** Begins an amendment of a writable image; throws what is wrong with the values. */
+  start(node: BlockNode, values: CreateValues, force: boolean): ImageAmendment;
+}
+
 export interface Driver {
   readonly name: string;
   /** It is at the bottom and has data itself: no `file` child is opened for it. */
@@ -151,6 +159,8 @@ export interface Driver {
    * @param force allows what can make data unreadable
    */
   amend?(node: BlockNode, options: BlockdevAmendOptions, force: boolean): Promise<void>;
+  /** Absent: `qemu-img amend` cannot change its images. */
+  readonly imageAmend?: AmendDriver;
   /** What `-o` can say at creation, in the order of declaration; absent: no creation by options. */
   readonly createOptions?: readonly CreateOption[];
   /** `qemu-img create`: makes the image `filename` from the values of options. */

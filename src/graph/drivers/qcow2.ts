@@ -2,6 +2,7 @@
 import { OverlapKind, type NodeHandle, type Qcow2Info, type Qcow2OpenOptions } from '../../engine/contract';
 import type { ImageInfoSpecificQCow2, Qcow2BitmapInfo } from '../../qapi/types.generated';
 import type { CreateOption, CreateValues } from '../api';
+import { qcow2AmendChanges, qcow2AmendOptions } from '../images/amendqcow2';
 import type { Creator } from '../images/create';
 import { GraphError } from '../errors';
 import { Role, type BlockNode } from '../node';
@@ -390,6 +391,19 @@ export const qcow2: Driver = {
     if (options.driver === 'qcow2' && options.encrypt)
       return Promise.reject(new GraphError("image is not encrypted, can't amend"));
     return Promise.resolve();
+  },
+  imageAmend: {
+    options: qcow2AmendOptions(CREATE_OPTIONS),
+    start(node, values) {
+      const { handle } = node;
+      const { amend } = node.engine;
+      amend.start(handle, qcow2AmendChanges(node, values));
+      return {
+        step: () => amend.step(handle),
+        progress: () => amend.progress(handle),
+        end: () => amend.end(handle),
+      };
+    },
   },
   createOptions: CREATE_OPTIONS,
   async createImage(creator: Creator, filename: string, values: CreateValues) {

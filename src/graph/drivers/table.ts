@@ -6,7 +6,7 @@ import { blkdebug } from './blkdebug';
 import { compress } from './compress';
 import { copyBeforeWrite, snapshotAccess } from './copybeforewrite';
 import { copyOnRead } from './copyonread';
-import type { Driver } from './driver';
+import type { AmendDriver, Driver } from './driver';
 import { notYet } from './driver';
 import { file } from './file';
 import { nullAio, nullCo } from './null';
@@ -129,6 +129,14 @@ export function findCreator(name: string): Driver {
       ? `Format driver '${name}' does not support image creation`
       : `Unknown file format '${name}'`,
   );
+}
+
+/** How `qemu-img amend` changes images of a format; throws for formats that it cannot change. */
+export function findAmender(name: string): AmendDriver {
+  if (!knownToQemu(name)) throw new GraphError(`Unknown file format '${name}'`);
+  const amender = DRIVERS.get(name)?.imageAmend;
+  if (!amender) throw new GraphError(`Format driver '${name}' does not support option amendment`);
+  return amender;
 }
 
 /** The driver that a file name asks for: by its prefix, or `file`. */

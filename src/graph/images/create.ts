@@ -207,7 +207,8 @@ export class Creator {
   }
 
   /** The checks of `qemu-img create`, up to the line it prints. */
-  async prepare({ filename, format, values }: CreateImageRequest, unsafe: boolean): Promise<PreparedCreate> {
+  async prepare(request: CreateImageRequest, unsafe: boolean): Promise<PreparedCreate> {
+    const { filename, format, values, spelled = {} } = request;
     const { options } = this.support(format, filename);
     const has = (name: string) => options.some((option) => option.name === name);
     const backing = values.backing_file;
@@ -227,7 +228,8 @@ export class Creator {
       await this.checkBacking(filename, backing, backingFormat, unsafe, made);
     }
     if (made.size === undefined) throw new GraphError('Image creation needs a size parameter');
-    return { filename, format, values: made, line: `fmt=${format} ${valuesLine(options, made)}` };
+    const line = `fmt=${format} ${valuesLine(options, { ...made, ...spelled })}`;
+    return { filename, format, values: made, line };
   }
 
   /** Opens the backing file to see that it is there, and takes the size from it if none was given. */

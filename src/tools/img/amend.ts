@@ -1,34 +1,11 @@
 /** qemu-img amend */
-import type { AmendChanges } from '../../engine/amend';
+import type { AmendProgress } from '../../engine/amend';
 import type { BlockGraph, BlockUser, CreateOption, CreateValues } from '../../graph';
 import { ToolFailure } from '../failure';
 import { asksForHelp, describeOptions, joinOptionLists, parseCreateOptions } from '../optionlist';
 import { Pace } from '../pace';
 import { Progress } from '../progress';
 import { COMMON, readCache, refuseObject, usageFailure, type Verb, type VerbSession } from './verb';
-
-/** What amending takes, besides what creation takes under the same names. */
-const KEY_OPTIONS: readonly CreateOption[] = [
-  { name: 'encrypt.state', type: 'str', help: 'Select new state of affected keyslots (active/inactive)' },
-  {
-    name: 'encrypt.new-secret',
-    type: 'str',
-    help: 'New secret to set in the matching keyslots. Empty string to erase',
-  },
-  { name: 'encrypt.old-secret', type: 'str', help: 'Select all keyslots that match this password' },
-  { name: 'encrypt.keyslot', type: 'num', help: 'Select a single keyslot to modify explicitly' },
-  { name: 'encrypt.iter-time', type: 'num', help: 'Time to spend in PBKDF in milliseconds' },
-];
-const CREATION_NAMES = [
-  'backing_file',
-  'backing_fmt',
-  'compat',
-  'data_file',
-  'data_file_raw',
-  'lazy_refcounts',
-  'refcount_bits',
-  'size',
-];
 
 /** Changes what a format keeps about an image. */
 export const amend: Verb = {
@@ -57,6 +34,7 @@ export const amend: Verb = {
     let cache = 'writeback';
     let shows = false;
     let quiet = false;
+    let force = false;
     const lists: string[] = [];
     for (const { code, value } of session.options()) {
       if (code === 'f') format = value;
@@ -64,6 +42,7 @@ export const amend: Verb = {
       else if (code === 't') cache = value;
       else if (code === 'p') shows = true;
       else if (code === 'q') quiet = true;
+      else if (code === 'force') force = true;
       else if (code === 'object') refuseObject();
       else if (code === 'o') {
         lists.push(value);
@@ -72,10 +51,17 @@ export const amend: Verb = {
     }
     if (lists.length === 0) throw usageFailure('Must specify options (-o)');
     const list = joinOptionLists(lists);
-    const progress = new Progress(session.context, shows && !quiet, 1);
+    const progress = new Progress(session.context, shows && !quiet, 1, false);
+    let working = false;
     const graph = session.graph();
+    const help = (driver: string): number => {
+      const options = graph.amendSupport(driver);
+      session.context.stdout(`Amend options for '${driver}':\n${describeOptions(options)}`);
+      progress.fail();
+      return 0;
+    };
     try {
-      if (format !== undefined && asksForHelp(list)) return printHelp(session, graph, format);
+      if (format !== undefined && asksForHelp(list)) return help(format);
       const [name] = session.operands;
       if (name === undefined || session.operands.length > 1) {
         throw new ToolFailure('Expecting one image file name');
@@ -83,33 +69,23 @@ export const amend: Verb = {
       const mode = readCache(cache, 'cache option');
       const user = await session.open(graph, { name, imageOpts, format }, { cache: mode });
       const { driver } = user.node;
-      if (asksForHelp(list)) return printHelp(session, graph, driver);
-      const known = amendOptions(graph, driver);
-      await run(session, user, readChanges(user, readValues(list, known, graph, driver)), progress);
+      if (asksForHelp(list)) return help(driver);
+      const values = readValues(list, graph.amendSupport(driver), graph, driver);
+      working = true;
+      progress.report(0);
+      await run(session, user, { values, force }, progress);
+      progress.end();
+      working = false;
       await user.close();
     } catch (error) {
-      progress.fail();
+      // The real tool says that all is done of what it was told wrongly.
+      if (working) progress.end();
+      else progress.fail();
       throw error;
     }
-    progress.end();
     return 0;
   },
 };
-
-/** The options of a format that can be amended. */
-function amendOptions(graph: BlockGraph, format: string): CreateOption[] {
-  const { options } = graph.createSupport(format);
-  const found = options.filter(({ name }) => CREATION_NAMES.includes(name));
-  if (format !== 'qcow2') {
-    throw new ToolFailure(`Format driver '${format}' does not support option amendment`);
-  }
-  return [...found, ...KEY_OPTIONS];
-}
-
-function printHelp(session: VerbSession, graph: BlockGraph, format: string): number {
-  session.context.stdout(`Amend options for '${format}':\n${describeOptions(amendOptions(graph, format))}`);
-  return 0;
-}
 
 /** The values of a list; a name that only creation knows is told as such. */
 function readValues(
@@ -131,66 +107,55 @@ function readValues(
   }
 }
 
-const VERSIONS: Readonly<Record<string, 2 | 3>> = { '0.10': 2, v2: 2, '1.1': 3, v3: 3 };
-
-/** What is to be changed, with QEMU's texts for what cannot be, in the order of its checks. */
-function readChanges(user: BlockUser, values: CreateValues): AmendChanges {
-  const { node } = user;
-  const changes: AmendChanges = {};
-  const { compat, size } = values;
-  if (compat !== undefined) {
-    const version = VERSIONS[String(compat)];
-    if (version === undefined) throw new ToolFailure(`Unknown compatibility level ${String(compat)}`);
-    changes.version = version;
-  }
-  if (size !== undefined) {
-    if (Number(size) > 2 ** 63 - 1) throw new ToolFailure('Image size cannot be negative');
-    changes.size = Number(size);
-  }
-  const other =
-    (values.backing_file !== undefined && values.backing_file !== node.backingFile) ||
-    (values.backing_fmt !== undefined && values.backing_fmt !== node.backingFormat);
-  if (other || (values.backing_file === '' && node.backingFile === '')) {
-    throw new ToolFailure('Cannot amend the backing file', ["You can use 'qemu-img rebase' instead."]);
-  }
-  if (KEY_OPTIONS.some(({ name }) => values[name] !== undefined)) {
-    throw new ToolFailure("Can't amend encryption options - encryption not present");
-  }
-  if (values.lazy_refcounts !== undefined) changes.lazyRefcounts = values.lazy_refcounts === true;
-  const external = node.children.some(({ name }) => name === 'data-file');
-  if (external && (values.data_file !== undefined || values.data_file_raw === false)) {
-    throw new ToolFailure('Not available yet: amending the data file of an image');
-  }
-  if (values.data_file !== undefined) {
-    throw new ToolFailure('data-file can only be set for images that use an external data file');
-  }
-  if (values.data_file_raw === true) {
-    throw new ToolFailure('data-file-raw cannot be set on existing images');
-  }
-  if (values.refcount_bits !== undefined) {
-    const bits = Number(values.refcount_bits);
-    if (bits < 1 || bits > 64 || !Number.isInteger(Math.log2(bits))) {
-      throw new ToolFailure('Refcount width must be a power of two and may not exceed 64 bits');
-    }
-    changes.refcountBits = bits;
-  }
-  return changes;
-}
-
 async function run(
   session: VerbSession,
   user: BlockUser,
-  changes: AmendChanges,
+  wanted: { values: CreateValues; force: boolean },
   progress: Progress,
 ): Promise<void> {
   const pace = new Pace(session.context);
-  const work = user.amend(changes);
+  const work = user.amend(wanted.values, wanted.force);
+  const shown = new UnitProgress(progress);
   try {
-    while (work.step()) {
-      progress.report(work.progress() * 100);
-      await pace.rest(work.progress(), 1);
+    while (await work.step()) {
+      const part = shown.update(work.progress());
+      await pace.rest(part, 1);
     }
+    shown.update(work.progress());
   } finally {
     work.end();
   }
+}
+
+/** Shows each unit of work that was done since the last time, as the real tool does. */
+class UnitProgress {
+  private last: AmendProgress = { before: 0, done: -1, total: 0, left: 0 };
+
+  constructor(private readonly progress: Progress) {}
+
+  /** Answers how much of all is done, 0 to 1. */
+  update(now: AmendProgress): number {
+    const { last } = this;
+    if (now.before > last.before) {
+      // An operation ended; one that was not seen begins and ends between two steps.
+      const total = now.before - last.before;
+      this.report({ ...last, total, left: Math.max(last.left, now.left + 1) }, total);
+      this.last = { ...now, done: -1 };
+    }
+    this.report(now, now.done);
+    this.last = now;
+    return fraction(now);
+  }
+
+  private report(at: AmendProgress, end: number): void {
+    if (at.total === 0) return;
+    for (let done = this.last.done + 1; done <= end; done++) {
+      this.progress.report(100 * fraction({ ...at, done }));
+    }
+  }
+}
+
+function fraction({ before, done, total, left }: AmendProgress): number {
+  const all = before + total * left;
+  return all === 0 ? 0 : (before + done) / all;
 }

@@ -1,7 +1,7 @@
 /** qemu-img create */
 import type { CreateValues } from '../../graph';
 import { step, ToolFailure } from '../failure';
-import { asksForHelp, joinOptionLists, parseCreateOptions } from '../optionlist';
+import { asksForHelp, joinOptionLists, parseCreateOptions, spelledBooleans } from '../optionlist';
 import { printCreateHelp } from './createhelp';
 import { COMMON, readSizeArgument, refuseObject, usageFailure, type Verb, type VerbSession } from './verb';
 
@@ -91,7 +91,7 @@ async function createImage(session: VerbSession, call: CreateCall): Promise<void
     throw new ToolFailure(`Backing file format not supported for file format '${format}'`);
   }
   const prepared = await graph.prepareCreate(
-    { filename, format, values: { ...listed, ...given } },
+    { filename, format, values: { ...listed, ...given }, spelled: spelledBooleans(call.list, options) },
     call.unsafe,
   );
   if (!call.quiet) session.context.stdout(`Formatting '${filename}', ${prepared.line}\n`);

@@ -141,6 +141,8 @@ export class Qcow2Node extends MappedNode {
   header: usize = 0;
   /** Names of the header that are not in the cluster that was read; 0: none. */
   names: usize = 0;
+  /** The same for the name of the data file. */
+  dataFileName: usize = 0;
   unknownFields: KeptBytes | null = null;
   backingFile: KeptBytes | null = null;
   backingFormat: KeptBytes | null = null;

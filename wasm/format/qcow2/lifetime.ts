@@ -92,6 +92,7 @@ export function releaseImage(image: Qcow2Node): void {
   if (image.header) heap.free(image.header);
   if (image.bitmapFields) heap.free(image.bitmapFields);
   if (image.names) heap.free(image.names);
+  if (image.dataFileName) heap.free(image.dataFileName);
   image.l1 = 0;
   image.reftable = 0;
   image.snapshotTables = 0;
@@ -102,6 +103,7 @@ export function releaseImage(image: Qcow2Node): void {
   image.header = 0;
   image.bitmapFields = 0;
   image.names = 0;
+  image.dataFileName = 0;
   image.replaced.release();
   image.copied.release();
   image.compressed.release();

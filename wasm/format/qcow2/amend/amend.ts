@@ -1,10 +1,13 @@
-/** Amending an image: version, width of counts, lazy refcounts, size; in QEMU's order, in steps, safe at every write. */
-import { Err } from '../../../abi';
-import { fail, hash, prefixError } from '../../../util/errors';
-import { EXTERNAL_DATA, COMPRESSION, LAZY_REFCOUNTS } from '../layout';
+/**
+ * Amending an image: version, width of counts, data file, lazy refcounts, size; in QEMU's order, in steps, safe at every
+ * write.
+ */
+import { AmendPart, Err } from '../../../abi';
+import { fail, failErrno, hash, prefixError } from '../../../util/errors';
+import { EXTERNAL_DATA, COMPRESSION, LAZY_REFCOUNTS, RAW_EXTERNAL } from '../layout';
 import { ZeroExpansion } from './expand';
-import { updateHeader } from '../header';
-import { Qcow2Node } from '../image';
+import { rewriteHeader } from '../header';
+import { KeptBytes, Qcow2Node } from '../image';
 import { markClean } from '../refcounts/lazy';
 import { resize } from './resize';
 import { snapshotError, snapshotOf } from '../snapshots/table';
@@ -18,7 +21,21 @@ export class AmendOptions {
   lazyRefcounts: i32 = -1;
   /** Bytes. */
   size: i64 = -1;
+  /** The data file need not read as the disk any more. */
+  rawDataOff: bool = false;
+  /** UTF-8, owned by the options. */
+  dataFile: usize = 0;
+  /** 0: the header names no data file. */
+  dataFileBytes: i32 = -1;
+
+  release(): void {
+    if (this.dataFile) heap.free(this.dataFile);
+    this.dataFile = 0;
+  }
 }
+
+/** Units of work of an upgrade: before and after the header is written. */
+const UPGRADE_UNITS: f64 = 2;
 
 const enum Phase {
   BEGIN,
@@ -37,6 +54,12 @@ export class Amend {
   private width: WidthChange | null = null;
   private expansion: ZeroExpansion | null = null;
   private lazyBefore: bool;
+  /** Units of the operations that are complete; see {@link AmendPart}. */
+  private before: f64 = 0;
+  private done: f64 = 0;
+  private total: f64 = 0;
+  /** Operations that are not complete. */
+  private left: i32 = 0;
 
   constructor(
     private image: Qcow2Node,
@@ -52,15 +75,22 @@ export class Amend {
     return r;
   }
 
-  /** How far it is, 0 to 1. */
-  progress(): f64 {
-    const width = this.width;
-    const expansion = this.expansion;
-    const both: f64 = this.wanted.refcountBits >= 0 && this.wanted.version === 2 ? 0.5 : 1;
-    if (this.phase === Phase.DONE) return 1;
-    if (this.phase === Phase.WIDTH && width) return width.progress() * both;
-    if (this.phase === Phase.EXPAND && expansion) return 1 - both + expansion.progress() * both;
-    return this.phase > Phase.WIDTH ? 1 - both : 0;
+  /** How far it is. */
+  part(which: AmendPart): f64 {
+    if (which === AmendPart.BEFORE) return this.before;
+    if (which === AmendPart.LEFT) return this.left;
+    const width = this.phase === Phase.WIDTH ? this.width : null;
+    const expansion = this.phase === Phase.EXPAND ? this.expansion : null;
+    if (which === AmendPart.TOTAL) {
+      return width ? <f64>width.units() : expansion ? <f64>expansion.units : this.total;
+    }
+    return width ? <f64>width.unitsDone() : expansion ? <f64>expansion.unitsDone : this.done;
+  }
+
+  /** An operation of so many units is complete. */
+  private complete(units: f64): void {
+    this.before += units;
+    this.left--;
   }
 
   /** Ends it, complete or not: what was done up to now stays, and the image is sound. */
@@ -71,6 +101,7 @@ export class Amend {
     if (expansion) expansion.release();
     this.width = null;
     this.expansion = null;
+    this.wanted.release();
     const image = this.image;
     image.lazy = this.lazyBefore && image.version >= 3;
   }
@@ -88,7 +119,9 @@ export class Amend {
         return this.then(this.begin(), Phase.WIDTH);
       case Phase.WIDTH: {
         const width = this.width;
-        return this.then(width ? width.step() : 0, Phase.FLAGS);
+        const r = this.then(width ? width.step() : 0, Phase.FLAGS);
+        if (width && this.phase === Phase.FLAGS) this.complete(<f64>width.units());
+        return r;
       }
       case Phase.FLAGS:
         return this.then(this.setFlags(), Phase.SIZE);
@@ -99,8 +132,11 @@ export class Amend {
         return this.then(this.checkDowngrade(), Phase.SEARCH);
       case Phase.SEARCH:
         return this.then(this.searchCompressed(), Phase.EXPAND);
-      case Phase.EXPAND:
-        return this.then(this.expand(), Phase.VERSION);
+      case Phase.EXPAND: {
+        const r = this.then(this.expand(), Phase.VERSION);
+        if (this.phase === Phase.VERSION) this.complete(<f64>this.expansion!.units);
+        return r;
+      }
       case Phase.VERSION:
         return this.then(this.downgrade(), Phase.DONE);
       default:
@@ -128,13 +164,14 @@ export class Amend {
     if (r < 0) return r;
     // Until the end counts are written when they change: what is written to the header then is true.
     image.lazy = false;
+    const otherWidth = refcountBits >= 0 && refcountBits !== bits;
+    this.left = i32(target !== image.version) + i32(otherWidth);
     if (target > image.version) {
       r = this.setVersion(3, 0, 0, 0);
       if (r < 0) return r;
+      this.complete(UPGRADE_UNITS);
     }
-    if (refcountBits >= 0 && refcountBits !== bits) {
-      this.width = new WidthChange(image, <i32>ctz<u32>(<u32>refcountBits));
-    }
+    if (otherWidth) this.width = new WidthChange(image, <i32>ctz<u32>(<u32>refcountBits));
     if (this.wanted.lazyRefcounts === 1 && target < 3) this.refuseLazy = true;
     return 0;
   }
@@ -153,7 +190,7 @@ export class Amend {
     image.compatible = compatible;
     image.autoclear = autoclear;
     if (version < 3) image.compressionType = 0;
-    const r = updateHeader(image);
+    const r = this.storeHeader();
     if (r < 0) {
       image.version = old;
       image.incompatible = oldIncompatible;
@@ -164,7 +201,43 @@ export class Amend {
     return r;
   }
 
+  /** Writes the changed header, flushed. */
+  private storeHeader(): i32 {
+    let r = rewriteHeader(this.image);
+    if (r === 0) r = this.image.file.pflush();
+    return r < 0 ? failErrno(r, 'Failed to update the image header') : 0;
+  }
+
   private setFlags(): i32 {
+    const r = this.setDataFile();
+    return r < 0 ? r : this.setLazy();
+  }
+
+  /** What the header says of the data file, in one write. The node goes on with the one that it has. */
+  private setDataFile(): i32 {
+    const image = this.image;
+    const wanted = this.wanted;
+    const raw = wanted.rawDataOff && (image.autoclear & RAW_EXTERNAL) !== 0;
+    if (wanted.dataFileBytes < 0 && !raw) return 0;
+    const oldAutoclear = image.autoclear;
+    const oldName = image.dataFile;
+    if (raw) image.autoclear &= ~RAW_EXTERNAL;
+    if (wanted.dataFileBytes >= 0) {
+      image.dataFile = wanted.dataFileBytes ? new KeptBytes(wanted.dataFile, wanted.dataFileBytes) : null;
+    }
+    const r = this.storeHeader();
+    if (r < 0) {
+      image.autoclear = oldAutoclear;
+      image.dataFile = oldName;
+    } else if (wanted.dataFileBytes >= 0) {
+      if (image.dataFileName) heap.free(image.dataFileName);
+      image.dataFileName = wanted.dataFile;
+      wanted.dataFile = 0;
+    }
+    return r;
+  }
+
+  private setLazy(): i32 {
     const image = this.image;
     const lazy = this.wanted.lazyRefcounts;
     if (this.refuseLazy) {
@@ -178,7 +251,7 @@ export class Amend {
     const old = image.compatible;
     image.compatible = lazy === 1 ? old | LAZY_REFCOUNTS : old & ~LAZY_REFCOUNTS;
     if (image.compatible === old) return 0;
-    const r = updateHeader(image);
+    const r = this.storeHeader();
     if (r < 0) image.compatible = old;
     return r;
   }

@@ -41,7 +41,17 @@ export class ZeroExpansion {
     private search: bool,
   ) {
     this.entries = image.l1Size;
+    this.units = image.l1Size;
+    for (let i = 0; i < image.snapshots; i++) {
+      const snapshot = snapshotOf(image, i);
+      if (snapshot) this.units += snapshot.l1Entries;
+    }
   }
+
+  /** Units of work, as QEMU counts them: entries of all L1 tables. */
+  units: i64;
+  /** Those that are done. */
+  unitsDone: i64 = 0;
 
   /** A compressed cluster was found by a search. */
   found: bool = false;
@@ -49,12 +59,6 @@ export class ZeroExpansion {
   release(): void {
     if (this.l1) heap.free(this.l1);
     this.l1 = 0;
-  }
-
-  /** How far it is, 0 to 1. */
-  progress(): f64 {
-    const tables: f64 = <f64>(this.image.snapshots + 1);
-    return (<f64>(this.snapshot + 1) + <f64>this.l1Index / <f64>max(1, this.entries)) / tables;
   }
 
   /** Works on for some milliseconds at most; 1: there is more to do, 0: it is done; or a negative errno. */
@@ -74,6 +78,7 @@ export class ZeroExpansion {
     const table = <i64>(be64(l1 + ((<usize>this.l1Index) << 3)) & OFFSET_MASK);
     if (!table) {
       this.l1Index++;
+      this.unitsDone++;
       return 1;
     }
     if (!this.l2Index) {
@@ -93,6 +98,7 @@ export class ZeroExpansion {
     if (this.l2Index >> image.l2Bits) {
       this.l2Index = 0;
       this.l1Index++;
+      this.unitsDone++;
     }
     return 1;
   }

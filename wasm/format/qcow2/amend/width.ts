@@ -42,6 +42,11 @@ export class WidthChange {
   /** A cluster was taken since the scan began. */
   private grew: bool = false;
   private firstScan: bool = true;
+  /** Scans that are complete, before the new table has a place. */
+  private scans: i64 = 0;
+  /** Entries of the old table, and log2 of the counts of each. */
+  private tableEntries: i64;
+  private oldBlockBits: i32;
   /** Host cluster, or index of a table entry. */
   private at: i64 = 0;
   /** The block that is being put together. */
@@ -56,6 +61,8 @@ export class WidthChange {
     private order: i32,
   ) {
     this.blockBits = image.clusterBits + 3 - order;
+    this.tableEntries = image.reftableEntries;
+    this.oldBlockBits = image.refblockBits;
   }
 
   /** Works on for some milliseconds at most; 1: there is more to do, 0: it is done; or a negative errno. */
@@ -76,13 +83,23 @@ export class WidthChange {
     }
   }
 
-  /** How far it is, 0 to 1. */
-  progress(): f64 {
-    const whole = <f64>max<i64>(1, (<i64>this.image.reftableUsed) << this.image.refblockBits);
-    const part = min(1, <f64>this.at / whole);
-    if (this.phase === Phase.SCAN) return this.firstScan ? part * 0.4 : 0.4;
-    if (this.phase === Phase.WRITE) return 0.5 + 0.4 * min(1, <f64>this.at / <f64>max(1, this.entries));
-    return this.phase === Phase.TABLE ? 0.5 : 0.95;
+  /**
+   * Units of work, as QEMU counts them: entries of the old table for each walk along it, of which there are three at least:
+   * two that look for blocks to be taken, the last of which finds none, and one that writes. (The scan that sees whether the
+   * new table needs a block itself does not count.)
+   */
+  units(): i64 {
+    return this.tableEntries * (max(this.scans, 2) + 1);
+  }
+
+  /** Those that are done. */
+  unitsDone(): i64 {
+    const all = this.units();
+    if (this.phase >= Phase.SWITCH) return all;
+    const entry = this.phase === Phase.WRITE ? this.at << this.blockBits : this.at;
+    const walked = min(entry >> this.oldBlockBits, this.tableEntries);
+    if (this.phase === Phase.WRITE) return all - this.tableEntries + walked;
+    return this.tableEntries * this.scans + (this.tableOffset ? 0 : walked);
   }
 
   /** Frees the memory, and gives back what was taken for a change that did not come about. */
@@ -176,6 +193,7 @@ export class WidthChange {
 
   private scanned(): i32 {
     this.at = 0;
+    if (!this.tableOffset) this.scans++;
     this.firstScan = false;
     if (!this.grew) this.phase = Phase.TABLE;
     this.grew = false;
