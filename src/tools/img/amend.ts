@@ -5,7 +5,7 @@ import { ToolFailure } from '../failure';
 import { asksForHelp, describeOptions, joinOptionLists, parseCreateOptions } from '../optionlist';
 import { Pace } from '../pace';
 import { Progress } from '../progress';
-import { COMMON, readCache, refuseObject, usageFailure, type Verb, type VerbSession } from './verb';
+import { COMMON, readCache, usageFailure, type Verb, type VerbSession } from './verb';
 
 /** Changes what a format keeps about an image. */
 export const amend: Verb = {
@@ -36,14 +36,13 @@ export const amend: Verb = {
     let quiet = false;
     let force = false;
     const lists: string[] = [];
-    for (const { code, value } of session.options()) {
+    for await (const { code, value } of session.options()) {
       if (code === 'f') format = value;
       else if (code === 'image-opts') imageOpts = true;
       else if (code === 't') cache = value;
       else if (code === 'p') shows = true;
       else if (code === 'q') quiet = true;
       else if (code === 'force') force = true;
-      else if (code === 'object') refuseObject();
       else if (code === 'o') {
         lists.push(value);
         joinOptionLists(lists);

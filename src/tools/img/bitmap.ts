@@ -2,7 +2,7 @@
 import type { BlockUser } from '../../graph';
 import type { BitmapChange, GraphBitmaps } from '../../graph/bitmaps';
 import { step, ToolFailure } from '../failure';
-import { COMMON, readSizeArgument, refuseObject, type Verb, type VerbSession } from './verb';
+import { COMMON, readSizeArgument, type Verb, type VerbSession } from './verb';
 
 /** What is done to a bitmap; the value of merge is the bitmap merged from. */
 interface Action {
@@ -43,7 +43,7 @@ export const bitmap: Verb = {
     COMMON.object,
   ],
   run: async (session) => {
-    const request = parse(session);
+    const request = await parse(session);
     const graph = session.graph();
     // One bitmap of an image may be merged into another of it.
     const user = await session.open(
@@ -67,9 +67,9 @@ export const bitmap: Verb = {
   },
 };
 
-function parse(session: VerbSession): Request {
+async function parse(session: VerbSession): Promise<Request> {
   const request: Request = { file: '', name: '', imageOpts: false, actions: [], granularity: 0 };
-  for (const { code, value } of session.options()) {
+  for await (const { code, value } of session.options()) {
     switch (code) {
       case 'add':
       case 'remove':
@@ -94,8 +94,6 @@ function parse(session: VerbSession): Request {
       case 'image-opts':
         request.imageOpts = true;
         break;
-      default:
-        refuseObject();
     }
   }
   const does = (what: Action['what']) => request.actions.some((action) => action.what === what);

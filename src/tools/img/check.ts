@@ -10,7 +10,6 @@ import {
   PROGRAM,
   readOutputFormat,
   readCache,
-  refuseObject,
   usageFailure,
   type Verb,
   type VerbSession,
@@ -47,7 +46,7 @@ export const check: Verb = {
     let forceShare = false;
     let quiet = false;
     let output: 'human' | 'json' = 'human';
-    for (const { code, value } of session.options()) {
+    for await (const { code, value } of session.options()) {
       if (code === 'f') format = value;
       else if (code === 'image-opts') imageOpts = true;
       else if (code === 'r') repair = readRepair(value);
@@ -55,7 +54,6 @@ export const check: Verb = {
       else if (code === 'U') forceShare = true;
       else if (code === 'q') quiet = true;
       else if (code === 'output') output = readOutputFormat(value);
-      else refuseObject();
     }
     const name = session.oneFile();
     const mode = readCache(cache, 'source cache option');

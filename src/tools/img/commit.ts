@@ -4,7 +4,7 @@ import { Pace } from '../pace';
 import { Progress } from '../progress';
 import { backingOf } from './chain';
 import { commitData } from './commitdata';
-import { COMMON, readCache, readSizeArgument, refuseObject, type Verb } from './verb';
+import { COMMON, readCache, readSizeArgument, type Verb } from './verb';
 
 /** Writes what an image holds to one that is below it. */
 export const commit: Verb = {
@@ -37,7 +37,7 @@ export const commit: Verb = {
     let rate = 0;
     let shows = false;
     let quiet = false;
-    for (const { code, value } of session.options()) {
+    for await (const { code, value } of session.options()) {
       if (code === 'f') format = value;
       else if (code === 'image-opts') imageOpts = true;
       else if (code === 't') cache = value;
@@ -49,7 +49,6 @@ export const commit: Verb = {
       else if (code === 'r') rate = Number(readSizeArgument('rate limit', value));
       else if (code === 'p') shows = true;
       else if (code === 'q') quiet = true;
-      else refuseObject();
     }
     const name = session.oneFile();
     const mode = readCache(cache, 'cache option');

@@ -8,15 +8,7 @@ import { Progress } from '../progress';
 import { copyImages } from './copy';
 import { checkSourceBitmaps, copyBitmaps, keepsBitmaps } from './copybitmaps';
 import { printCreateHelp } from './createhelp';
-import {
-  COMMON,
-  PROGRAM,
-  readCache,
-  readSizeArgument,
-  refuseObject,
-  type Verb,
-  type VerbSession,
-} from './verb';
+import { COMMON, PROGRAM, readCache, readSizeArgument, type Verb, type VerbSession } from './verb';
 import { readSnapshot, showSnapshot, type SnapshotName } from './sourcesnapshot';
 import { SECTOR } from './zeroruns';
 
@@ -93,7 +85,7 @@ export const convert: Verb = {
     COMMON.progress,
   ],
   run: async (session) => {
-    const request = readOptions(session);
+    const request = await readOptions(session);
     if (asksForHelp(request.createOptions)) {
       const target = session.operands.length > 1 ? session.operands.at(-1) : undefined;
       return printCreateHelp(session, request.targetFormat ?? 'raw', target);
@@ -138,7 +130,7 @@ interface Request {
   progress: boolean;
 }
 
-function readOptions(session: VerbSession): Request {
+async function readOptions(session: VerbSession): Promise<Request> {
   const request: Request = {
     format: undefined,
     imageOpts: false,
@@ -194,11 +186,10 @@ function readOptions(session: VerbSession): Request {
     bitmaps: () => (request.bitmaps = true),
     'skip-broken-bitmaps': () => (request.skipBroken = true),
     U: () => (request.forceShare = true),
-    object: refuseObject,
     q: () => (request.quiet = true),
     p: () => (request.progress = true),
   };
-  for (const { code, value } of session.options()) actions[code]?.(value);
+  for await (const { code, value } of session.options()) actions[code]?.(value);
   request.createOptions = joinOptionLists(lists);
   const refuse = (condition: boolean, text: string): void => {
     if (condition) throw new ToolFailure(text);

@@ -3,7 +3,7 @@ import type { CreateValues } from '../../graph';
 import { step, ToolFailure } from '../failure';
 import { asksForHelp, joinOptionLists, parseCreateOptions, spelledBooleans } from '../optionlist';
 import { printCreateHelp } from './createhelp';
-import { COMMON, readSizeArgument, refuseObject, usageFailure, type Verb, type VerbSession } from './verb';
+import { COMMON, readSizeArgument, usageFailure, type Verb, type VerbSession } from './verb';
 
 /** Makes a new image. */
 export const create: Verb = {
@@ -37,7 +37,7 @@ export const create: Verb = {
     let unsafe = false;
     let quiet = false;
     const lists: string[] = [];
-    for (const { code, value } of session.options()) {
+    for await (const { code, value } of session.options()) {
       if (code === 'f') format = value;
       else if (code === 'b') backing = value;
       else if (code === 'F') backingFormat = value;
@@ -46,7 +46,7 @@ export const create: Verb = {
       else if (code === 'o') {
         lists.push(value);
         joinOptionLists(lists);
-      } else refuseObject();
+      }
     }
     const list = joinOptionLists(lists);
     const [filename, sizeText, extra] = session.operands;

@@ -3,7 +3,7 @@ import type { BlockGraphInfo } from '../../graph';
 import { ToolFailure } from '../failure';
 import { describeImage } from '../imageinfo';
 import { prettyJson } from '../json';
-import { COMMON, readOutputFormat, refuseObject, type Verb, type VerbSession } from './verb';
+import { COMMON, readOutputFormat, type Verb, type VerbSession } from './verb';
 
 /** Tells about an image and, with --backing-chain, about all below it. */
 export const info: Verb = {
@@ -28,13 +28,12 @@ export const info: Verb = {
       forceShare: false,
     };
     let output = 'human';
-    for (const { code, value } of session.options()) {
+    for await (const { code, value } of session.options()) {
       if (code === 'f') request.format = value;
       else if (code === 'image-opts') request.imageOpts = true;
       else if (code === 'b') request.chain = true;
       else if (code === 'U') request.forceShare = true;
       else if (code === 'output') output = readOutputFormat(value);
-      else refuseObject();
     }
     request.name = session.oneFile();
     const infos = await collect(session, request);

@@ -4,14 +4,7 @@ import type { BlockUser, NodeView } from '../../graph';
 import { step, ToolFailure } from '../failure';
 import { decimal } from '../sizes';
 import { Pace } from '../pace';
-import {
-  COMMON,
-  readOutputFormat,
-  readSizeArgument,
-  refuseObject,
-  type Verb,
-  type VerbSession,
-} from './verb';
+import { COMMON, readOutputFormat, readSizeArgument, type Verb, type VerbSession } from './verb';
 
 /** Tells where the contents of an image are. */
 export const map: Verb = {
@@ -35,14 +28,13 @@ export const map: Verb = {
     let forceShare = false;
     let start = 0n;
     let max: bigint | undefined;
-    for (const { code, value } of session.options()) {
+    for await (const { code, value } of session.options()) {
       if (code === 'f') format = value;
       else if (code === 'image-opts') imageOpts = true;
       else if (code === 's') start = readSizeArgument('start offset', value);
       else if (code === 'l') max = readSizeArgument('max length', value);
       else if (code === 'U') forceShare = true;
       else if (code === 'output') output = readOutputFormat(value);
-      else refuseObject();
     }
     const name = session.oneFile();
     const user = await session.open(

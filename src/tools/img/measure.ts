@@ -8,15 +8,10 @@ import { Pace } from '../pace';
 import { keepsBitmaps, keptBitmaps } from './copybitmaps';
 import { printCreateHelp } from './createhelp';
 import { qcow2Layout, type Qcow2Layout } from './qcow2size';
+import { luksHeaderBytes } from './lukssize';
+import { otherOptions } from './otheroptions';
 import { readSnapshot, showSnapshot, type SnapshotName } from './sourcesnapshot';
-import {
-  COMMON,
-  readOutputFormat,
-  readSizeArgument,
-  refuseObject,
-  type Verb,
-  type VerbSession,
-} from './verb';
+import { COMMON, readOutputFormat, readSizeArgument, type Verb, type VerbSession } from './verb';
 
 const SECTOR = 512n;
 
@@ -43,7 +38,7 @@ export const measure: Verb = {
     COMMON.output,
   ],
   run: async (session) => {
-    const call = readCall(session);
+    const call = await readCall(session);
     const graph = session.graph();
     let source: BlockUser | null = null;
     if (call.filename !== undefined) {
@@ -52,17 +47,19 @@ export const measure: Verb = {
       source = await session.open(graph, image, { readOnly: true, forceShare });
       if (call.snapshot !== undefined) await showSnapshot([source], call.snapshot);
     }
-    const { options } = graph.createSupport(call.target);
+    const options = otherOptions(call.target) ?? graph.createSupport(call.target).options;
     const values = await withNote(session, call.target, () => parseCreateOptions(call.list, options));
-    if (call.target !== 'raw' && call.target !== 'qcow2') {
-      throw new ToolFailure(`Block driver '${call.target}' does not support size measurement`);
-    }
     const size = source ? BigInt(source.length()) : (call.size ?? 0n);
     const sectors = ((size + SECTOR - 1n) / SECTOR) * SECTOR;
-    if (call.target === 'raw') {
-      print(session, call.output, { required: sectors, full: sectors, bitmaps: null });
+    const secret = (id: string): void => void graph.secrets.lookup(id);
+    if (call.target === 'qcow2') {
+      const layout = qcow2Layout(values, secret);
+      print(session, call.output, await measureQcow2(session, source, sectors, layout));
+    } else if (call.target === 'raw' || call.target === 'luks') {
+      const header = call.target === 'luks' ? BigInt(luksHeaderBytes(values, '', secret)) : 0n;
+      print(session, call.output, { required: header + sectors, full: header + sectors, bitmaps: null });
     } else {
-      print(session, call.output, await measureQcow2(session, source, sectors, qcow2Layout(values)));
+      throw new ToolFailure(`Block driver '${call.target}' does not support size measurement`);
     }
     await source?.close();
     return 0;
@@ -81,7 +78,7 @@ interface Call {
   output: 'human' | 'json';
 }
 
-function readCall(session: VerbSession): Call {
+async function readCall(session: VerbSession): Promise<Call> {
   const call: Call = {
     filename: undefined,
     size: undefined,
@@ -94,7 +91,7 @@ function readCall(session: VerbSession): Call {
     output: 'human',
   };
   const lists: string[] = [];
-  for (const { code, value } of session.options()) {
+  for await (const { code, value } of session.options()) {
     if (code === 'f') call.format = value;
     else if (code === 'O') call.target = value;
     else if (code === 'o') {
@@ -105,7 +102,6 @@ function readCall(session: VerbSession): Call {
     else if (code === 'U') call.forceShare = true;
     else if (code === 'image-opts') call.imageOpts = true;
     else if (code === 'output') call.output = readOutputFormat(value);
-    else refuseObject();
   }
   call.list = joinOptionLists(lists);
   const [filename, ...more] = session.operands;

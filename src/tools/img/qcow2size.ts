@@ -1,6 +1,7 @@
 /** How large the structures of a new qcow2 image are (`qemu-img measure`), from the options of its creation. */
 import type { CreateValues } from '../../graph';
 import { ToolFailure } from '../failure';
+import { luksHeaderBytes } from './lukssize';
 
 const MIN_CLUSTER = 512;
 const MAX_CLUSTER = 2 ** 21;
@@ -28,8 +29,11 @@ export interface Qcow2Layout {
 
 const divideUp = (a: bigint, b: bigint): bigint => (a + b - 1n) / b;
 
-/** Checks the options in the order of the real tool. */
-export function qcow2Layout(values: CreateValues): Qcow2Layout {
+/**
+ * Checks the options in the order of the real tool.
+ * @param checkSecret throws unless there is a secret of this id
+ */
+export function qcow2Layout(values: CreateValues, checkSecret: (id: string) => void): Qcow2Layout {
   const cluster = Number(values.cluster_size ?? 65536);
   if (cluster < MIN_CLUSTER || cluster > MAX_CLUSTER || !Number.isInteger(Math.log2(cluster))) {
     throw new ToolFailure('Cluster size must be a power of two between 512 and 2048k');
@@ -44,8 +48,6 @@ export function qcow2Layout(values: CreateValues): Qcow2Layout {
   if (!PREALLOCATIONS.includes(preallocation)) {
     throw new ToolFailure(`invalid parameter value: ${preallocation}`);
   }
-  if (values['encrypt.format'] === 'luks')
-    throw new ToolFailure('Not available yet: encryption of qcow2 images');
   const compat = String(values.compat ?? 'v3');
   const version = { '0.10': 2, v2: 2, '1.1': 3, v3: 3 }[compat];
   if (version === undefined) throw new ToolFailure(`Invalid compatibility level: '${compat}'`);
@@ -59,12 +61,14 @@ export function qcow2Layout(values: CreateValues): Qcow2Layout {
     );
   }
   const size = BigInt(cluster);
+  const luks = values['encrypt.format'] === 'luks';
+  const header = luks ? divideUp(BigInt(luksHeaderBytes(values, 'encrypt.', checkSecret)), size) * size : 0n;
   return {
     clusterSize: size,
     wholeDisk: preallocation === 'falloc' || preallocation === 'full' || values.backing_file !== undefined,
     bitmaps: version >= 3,
     roundUp: (bytes) => divideUp(bytes, size) * size,
-    fullSize: (disk) => fullSize(disk, size, extended ? 16n : 8n, BigInt(bits)),
+    fullSize: (disk) => header + fullSize(disk, size, extended ? 16n : 8n, BigInt(bits)),
     bitmapSize: (disk, bitmaps) => bitmapSize(disk, size, bitmaps),
   };
 }

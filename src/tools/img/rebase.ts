@@ -13,7 +13,7 @@ import { step, toFailure, ToolFailure } from '../failure';
 import { Progress } from '../progress';
 import { backingOf, imageOf } from './chain';
 import { rebaseData } from './rebasedata';
-import { COMMON, readCache, refuseObject, usageFailure, type Verb, type VerbSession } from './verb';
+import { COMMON, readCache, usageFailure, type Verb, type VerbSession } from './verb';
 
 /** Gives an image another backing file. */
 export const rebase: Verb = {
@@ -57,7 +57,7 @@ export const rebase: Verb = {
     let backingCache = 'writeback';
     let shows = false;
     let quiet = false;
-    for (const { code, value } of session.options()) {
+    for await (const { code, value } of session.options()) {
       if (code === 'f') format = value;
       else if (code === 'image-opts') imageOpts = true;
       else if (code === 't') cache = value;
@@ -69,7 +69,6 @@ export const rebase: Verb = {
       else if (code === 'U') call.forceShare = true;
       else if (code === 'p') shows = true;
       else if (code === 'q') quiet = true;
-      else refuseObject();
     }
     const name = session.oneFile();
     if (!call.unsafe && call.backing === undefined) {

@@ -2,7 +2,7 @@
 import { Prealloc } from '../../engine/contract';
 import { step, ToolFailure } from '../failure';
 import { parseCreateOptions } from '../optionlist';
-import { COMMON, PROGRAM, refuseObject, usageFailure, type Verb } from './verb';
+import { COMMON, PROGRAM, usageFailure, type Verb } from './verb';
 
 const MODES: Readonly<Record<string, Prealloc>> = {
   off: Prealloc.OFF,
@@ -41,7 +41,7 @@ export const resize: Verb = {
     let quiet = false;
     // The size is always the last word, so that -10M is no option.
     const size = session.takeLast();
-    for (const { code, value } of session.options()) {
+    for await (const { code, value } of session.options()) {
       if (code === 'f') format = value;
       else if (code === 'image-opts') imageOpts = true;
       else if (code === 'preallocation') {
@@ -49,7 +49,6 @@ export const resize: Verb = {
         if (mode === undefined) throw new ToolFailure(`Invalid preallocation mode '${value}'`);
       } else if (code === 'shrink') shrink = true;
       else if (code === 'q') quiet = true;
-      else refuseObject();
     }
     const [name] = session.operands;
     if (name === undefined || size === undefined) throw usageFailure('Not enough arguments');

@@ -5,7 +5,7 @@ import { listSnapshots, type BlockUser } from '../../graph';
 import type { SnapshotInfo } from '../../qapi/types.generated';
 import { step, ToolFailure } from '../failure';
 import { snapshotTable } from '../imageinfo';
-import { COMMON, refuseObject, usageFailure, type Verb, type VerbSession } from './verb';
+import { COMMON, usageFailure, type Verb, type VerbSession } from './verb';
 
 /** Lists, makes, applies and deletes internal snapshots of an image. */
 export const snapshot: Verb = {
@@ -32,10 +32,9 @@ export const snapshot: Verb = {
     let imageOpts = false;
     let forceShare = false;
     let action: { code: string; value: string } | undefined;
-    for (const { code, value } of session.options()) {
+    for await (const { code, value } of session.options()) {
       if (code === 'image-opts') imageOpts = true;
       else if (code === 'U') forceShare = true;
-      else if (code === 'object') refuseObject();
       else if (code !== 'q') {
         if (action) throw usageFailure("Cannot mix '-l', '-a', '-c', '-d'");
         action = { code, value };

@@ -4,6 +4,7 @@ import type { ToolContext } from '../context';
 import { step, ToolExit, ToolFailure } from '../failure';
 import { Getopt, type FoundOption, type OptionMistake } from '../getopt';
 import { imageOptions } from '../optionlist';
+import type { ToolObjects } from '../objects';
 import { cvtnum, INT64_MAX } from '../sizes';
 import { verbHelp } from './help';
 
@@ -49,7 +50,8 @@ export function mistakeFailure(mistake: OptionMistake): ToolFailure {
 export class VerbSession {
   /** What is no option; complete when all options were read. */
   operands: readonly string[] = [];
-  private readonly graphs: BlockGraph[] = [];
+  private opened: BlockGraph | null = null;
+  private objects: ToolObjects | null = null;
 
   constructor(
     readonly context: ToolContext,
@@ -57,8 +59,11 @@ export class VerbSession {
     private readonly verb: Verb,
   ) {}
 
-  /** The options in their order. Throws on the first mistake; prints the help and ends at --help. */
-  *options(): Generator<GivenOption> {
+  /**
+   * The options in their order. Throws on the first mistake; prints the help and ends at --help. Objects are made at once,
+   * as by the real tools.
+   */
+  async *options(): AsyncGenerator<GivenOption> {
     const declared = this.verb.options;
     const code = (option: VerbOption): string => option.short ?? option.long?.[0] ?? '';
     const parser = new Getopt(this.words, {
@@ -75,7 +80,8 @@ export class VerbSession {
         this.context.stdout(verbHelp(this.verb));
         throw new ToolExit(0);
       }
-      yield { code: found.code, value: found.value };
+      if (found.code === 'object') await this.addObject(found.value);
+      else yield { code: found.code, value: found.value };
     }
     this.operands = parser.operands;
   }
@@ -95,18 +101,23 @@ export class VerbSession {
     return file;
   }
 
-  /** A graph of this process; all are closed when the verb ends. */
+  private async addObject(text: string): Promise<void> {
+    // The schema is loaded only if it is needed.
+    this.objects ??= new (await import('../objects')).ToolObjects(this.graph());
+    this.objects.add(text);
+  }
+
+  /** The graph of this process, with its objects; it is closed when the verb ends. */
   graph(): BlockGraph {
     const { engine, files, locks } = this.context;
-    const graph = new BlockGraph({
+    this.opened ??= new BlockGraph({
       engine,
       files,
       locks,
       warn: (text) => this.warn(text),
       notice: (text) => this.context.stderr(`${text}\n`),
     });
-    this.graphs.push(graph);
-    return graph;
+    return this.opened;
   }
 
   /** Prints a warning. */
@@ -138,7 +149,7 @@ export class VerbSession {
 
   /** Closes what is still open, whatever happened. */
   async end(): Promise<void> {
-    for (const graph of this.graphs) await graph.close();
+    await this.opened?.close();
   }
 }
 
@@ -172,11 +183,6 @@ export function readCache(mode: string, what: 'cache option' | 'source cache opt
   return mode as CacheMode;
 }
 
-/** Refuses --object: the objects that an image tool could use come with encryption and throttling. */
-export function refuseObject(): never {
-  throw new ToolFailure('--object is not available yet');
-}
-
 /** Options that most verbs take. */
 export const COMMON = {
   help: { short: 'h', long: ['help'], help: 'show this help and exit' },
@@ -188,7 +194,11 @@ export const COMMON = {
     long: ['force-share'],
     help: 'open the image even if another process writes to it',
   },
-  object: { long: ['object'], value: 'OBJECT', help: 'define an object (not available yet)' },
+  object: {
+    long: ['object'],
+    value: 'OBJECT',
+    help: 'make an object that images need: TYPE,id=ID,key=value,... or JSON',
+  },
   quiet: { short: 'q', long: ['quiet'], help: 'print only errors' },
   progress: { short: 'p', long: ['progress'], help: 'show how far the work is' },
 } as const satisfies Record<string, VerbOption>;
