@@ -144,7 +144,7 @@ class Round {
     const offset = pick(Math.max(1, Math.min(length, 160 * 1024) / 512)) * 512;
     const bytes = Math.min(length - offset, 512 * (1 + pick(PIECE / 512)));
     this.attempt(() => {
-      switch (pick(12)) {
+      switch (pick(14)) {
         case 0:
           return engine.writeCompressed(node, offset & -cluster, Math.min(cluster, PIECE), buffer);
         case 1:
@@ -157,10 +157,23 @@ class Round {
           return engine.truncate(node, pick(2) ? length + pick(100) * PIECE : pick(400) * 512);
         case 6:
           return this.snapshot(node);
+        case 7:
+          return this.bitmap(node);
         default:
           return engine.write(node, offset, bytes, buffer);
       }
     });
+  }
+
+  private bitmap(node: NodeHandle): void {
+    const { bitmaps } = this.engine;
+    const all = bitmaps.of(node);
+    const one = all[this.pick(all.length + 1)];
+    if (one === undefined) bitmaps.setPersistent(bitmaps.create(node, 512 << this.pick(8), 'new'), true);
+    else {
+      bitmaps.removeStored(one);
+      bitmaps.release(one);
+    }
   }
 
   private snapshot(node: NodeHandle): void {

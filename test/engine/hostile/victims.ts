@@ -66,13 +66,14 @@ export function theirs(path: (name: string) => string): Victim[] {
 export async function ours(engine: Engine): Promise<Victim[]> {
   const victims: Victim[] = [];
   const buffer = engine.alloc(1 << 17);
-  for (const [version, clusterBits, refcountBits] of [
-    [2, 9, 16],
-    [3, 9, 2],
-    [3, 12, 32],
-    [3, 16, 16],
+  for (const [version, clusterBits, refcountBits, extendedL2] of [
+    [2, 9, 16, false],
+    [3, 9, 2, false],
+    [3, 12, 32, false],
+    [3, 14, 16, true],
+    [3, 16, 16, false],
   ] as const) {
-    for (const content of ['plain', 'compressed', 'snapshots'] as const) {
+    for (const content of ['plain', 'compressed', 'snapshots', 'bitmaps'] as const) {
       const clusterSize = 1 << clusterBits;
       const size = Math.max(160 * KIB, 12 * clusterSize);
       const file = await memoryFile();
@@ -83,6 +84,7 @@ export async function ours(engine: Engine): Promise<Victim[]> {
         clusterSize,
         refcountBits,
         lazyRefcounts: version === 3,
+        extendedL2,
         preallocation: content === 'plain' ? Prealloc.METADATA : Prealloc.OFF,
         backingFile: null,
         backingFormat: null,
@@ -106,6 +108,12 @@ export async function ours(engine: Engine): Promise<Victim[]> {
         write(5, 8 * KIB, 30 * KIB);
         engine.createSnapshot(node, { name: 'second', ...when });
         write(6, 32 * KIB, 16 * KIB);
+      }
+      if (content === 'bitmaps' && version === 3) {
+        for (const granularity of [512, 65536]) {
+          engine.bitmaps.setPersistent(engine.bitmaps.create(node, granularity, `b${granularity}`), true);
+          write(7, 20 * KIB, 8 * KIB);
+        }
       }
       image.close();
       victims.push(
