@@ -32,7 +32,7 @@ export function prefixError(code: i32, prefix: string): i32 {
 }
 
 /** strerror(3) of the codes that are put into texts here. */
-function describe(errno: i32): string {
+export function describe(errno: i32): string {
   switch (errno) {
     case Err.EPERM:
       return 'Operation not permitted';

@@ -8,7 +8,7 @@
 import { CheckFix, Err } from '../../../abi';
 import { finding } from '../../../host';
 import { be64 } from '../../../util/endian';
-import { hex } from '../../../util/errors';
+import { describe, hex } from '../../../util/errors';
 import { beginBitmaps, releaseBitmaps, stepBitmaps } from './bitmaps';
 import { stepCompare } from './compare';
 import { stepCopied } from './copied';
@@ -21,6 +21,13 @@ import { Qcow2Node } from '../image';
 import { EXTERNAL_DATA, OFFSET_MASK, REFTABLE_MASK } from '../layout';
 import { writeCaches } from '../lifetime';
 import { maxRefcount } from '../refcounts/refcount';
+
+/**
+ * A file grows for refcount blocks behind its end to twice its size, or by what is the less of so many bytes and so many
+ * clusters. What a hostile refcount table says is no reason to make a file of terabytes and to look at all its clusters.
+ */
+const MAX_GROWTH: i64 = 64 << 20;
+const MAX_GROWTH_CLUSTERS: i64 = 65536;
 
 /** Where a check is. */
 const enum Phase {
@@ -78,6 +85,8 @@ export class Check {
   directoryBytes: i64 = 0;
   /** The damaged entry of the refcount table was told. */
   unalignedTold: bool = false;
+  /** The file does not become longer than this for a refcount block. */
+  private growthLimit: i64 = 0;
 
   /** The L1 table that is being walked, and its entries. */
   walked: usize = 0;
@@ -87,6 +96,8 @@ export class Check {
   /** Corruptions that the comparison found, and counts that it could not read. */
   countErrors: i64 = 0;
   readErrors: i64 = 0;
+  /** The first of the clusters whose counts could not be read and that were not told yet; -1: none. */
+  unreadFrom: i64 = -1;
   /** COPIED flags that are wrong. */
   flagErrors: i64 = 0;
   /** Nothing is told. */
@@ -254,6 +265,8 @@ export class Check {
     if (r === 0) r = this.count(0, this.image.clusterSize);
     if (r < 0) return r;
     const image = this.image;
+    const growth = min(MAX_GROWTH, MAX_GROWTH_CLUSTERS << image.clusterBits);
+    if (!this.growthLimit) this.growthLimit = (clusters << image.clusterBits) + max(image.file.size(), growth);
     return beginTables(this, image.l1, image.l1Size, image.l1Offset);
   }
 
@@ -314,11 +327,13 @@ export class Check {
       this.corruptions++;
       return 0;
     }
-    let r = -Err.EFBIG;
-    if (offset > 0 && cluster + 1 < MAX_CLUSTERS) r = image.file.ptruncate(offset + image.clusterSize, 0);
+    let r = offset > 0 ? -Err.EFBIG : -Err.EINVAL;
+    if (offset > 0 && cluster < MAX_CLUSTERS && offset < this.growthLimit) {
+      r = image.file.ptruncate(offset + image.clusterSize, 0);
+    }
     if (r === 0) r = this.counts.grow(this.fileClusters());
     if (r < 0) {
-      this.tell('ERROR could not resize image');
+      this.tell(`ERROR could not resize image: ${describe(-r)}`);
       this.corruptions++;
       this.rebuild = true;
       return 0;

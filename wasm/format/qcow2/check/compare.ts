@@ -77,30 +77,58 @@ export function stepCompare(check: Check, fix: i32): i32 {
     if (check.told >= STEP_FINDINGS || left-- <= 0) return 1;
     const cluster = check.at;
     const offset = blockOf(check, cluster);
-    if (!offset && !failure && check.counts.emptyPage(cluster)) {
-      // Nothing is counted and nothing is stored, up to the end of the page or of the block's range.
-      check.at = min(check.counts.pageEnd(cluster), (cluster | (perBlock - 1)) + 1);
-      continue;
+    const block = offset ? image.refs.get(offset) : 0;
+    const r = offset && !block ? image.refs.error : failure;
+    if (check.counts.emptyPage(cluster)) {
+      // Nothing is counted up to the end of the page: only what is stored in the block's range matters.
+      const end = min(check.counts.pageEnd(cluster), (cluster | (perBlock - 1)) + 1);
+      const next = block ? firstStored(image, block, cluster, end) : end;
+      if (r >= 0) tellUnread(check);
+      else if (check.unreadFrom < 0) check.unreadFrom = cluster;
+      check.at = next;
+      if (next > cluster) continue;
     }
-    let value: u64 = 0;
-    let r = failure;
-    if (offset) {
-      const block = image.refs.get(offset);
-      if (block) value = getRefcount(block, indexIn(image, cluster), image.refcountOrder);
-      else r = image.refs.error;
-    }
+    tellUnread(check);
     check.at++;
     if (r < 0) {
-      check.tell(`Can't get refcount for cluster ${cluster}: Input/output error`);
-      check.errors++;
-      check.readErrors++;
+      check.unreadFrom = cluster;
+      tellUnread(check);
       continue;
     }
+    const value: u64 = block ? getRefcount(block, indexIn(image, cluster), image.refcountOrder) : 0;
     const wanted: u64 = check.counts.get(cluster);
     if (value || wanted) check.endCluster = cluster + 1;
     if (value !== wanted) differ(check, cluster, value, wanted, fix);
   }
+  tellUnread(check);
   return fix ? image.refs.write() : 0;
+}
+
+/** The first cluster from `cluster` on that may have a stored count, `end` at the latest. */
+function firstStored(image: Qcow2Node, block: usize, cluster: i64, end: i64): i64 {
+  const order = image.refcountOrder;
+  const perWord: i64 = 64 >> order;
+  while (cluster < end) {
+    const word = block + ((((<usize>indexIn(image, cluster)) << order) >> 3) & ~7);
+    if (load<u64>(word)) return cluster;
+    cluster = (cluster | (perWord - 1)) + 1;
+  }
+  return min(cluster, end);
+}
+
+/**
+ * Tells of the clusters in front of the current one whose counts could not be read. Where nothing refers to them they are
+ * one line together: damage says how many they are, and it may say 2^31.
+ */
+function tellUnread(check: Check): void {
+  const first = check.unreadFrom;
+  if (first < 0) return;
+  check.unreadFrom = -1;
+  const count = check.at - first;
+  const which = count > 1 ? `clusters ${first} to ${check.at - 1}` : `cluster ${first}`;
+  check.tell(`Can't get refcount for ${which}: Input/output error`);
+  check.errors += count;
+  check.readErrors += count;
 }
 
 function differ(check: Check, cluster: i64, value: u64, wanted: u64, fix: i32): void {
