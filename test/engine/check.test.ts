@@ -23,6 +23,8 @@ afterAll(() => scratch.remove());
 const NOTHING: CheckRepair = { leaks: false, errors: false };
 const LEAKS: CheckRepair = { leaks: true, errors: false };
 const ALL: CheckRepair = { leaks: true, errors: true };
+/** Where the real tool tells more, ours says that there is more, and counts only. */
+const MOST_FINDINGS = 100_000;
 
 interface Outcome {
   /** Lines as the tool prints them to its error stream. */
@@ -157,6 +159,10 @@ describe.each(Object.keys(RECIPES))('%s', (name) => {
       // What a damaged header or directory is refused for is not about checks.
       if (real.findings.some((line) => line.includes('Could not open'))) continue;
       const ours = check(engine, file);
+      if (real.findings.length > MOST_FINDINGS) {
+        expect(ours.findings).toHaveLength(MOST_FINDINGS + 1);
+        [ours, real].forEach(({ findings }) => findings.splice(MOST_FINDINGS));
+      }
       expect(ours.findings, `seed ${seed}`).toEqual(real.findings);
       told += ours.findings.length;
       if (real.failed === null || real.failed === 'qemu-img: Check failed') {

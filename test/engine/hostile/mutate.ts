@@ -8,6 +8,8 @@ export type Lots = (below: number) => number;
 export interface Victim {
   name: string;
   bytes: Buffer;
+  /** What its data file holds; null: it has none. */
+  data: Buffer | null;
   clusterBits: number;
   /** Fields by structure, so that a small one is met as often as a large one. */
   regions: ReadonlyMap<Region, readonly Field[]>;

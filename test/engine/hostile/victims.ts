@@ -8,7 +8,7 @@ import { byRegion, type Victim } from './mutate';
 const KIB = 1024;
 
 /** What is done to an image after it is made. */
-type Content = 'plain' | 'compressed' | 'snapshots' | 'bitmaps';
+type Content = 'plain' | 'compressed' | 'snapshots' | 'bitmaps' | 'data file';
 
 interface Recipe {
   options: string;
@@ -21,23 +21,30 @@ const RECIPES: Recipe[] = [
   { options: 'refcount_bits=1', clusterBits: 9, contents: ['plain', 'compressed'] },
   { options: 'refcount_bits=64', clusterBits: 12, contents: ['snapshots', 'bitmaps'] },
   { options: 'lazy_refcounts=on', clusterBits: 12, contents: ['plain', 'compressed'] },
-  { options: 'extended_l2=on', clusterBits: 14, contents: ['plain', 'snapshots', 'compressed', 'bitmaps'] },
+  {
+    options: 'extended_l2=on',
+    clusterBits: 14,
+    contents: ['plain', 'snapshots', 'compressed', 'bitmaps', 'data file'],
+  },
   { options: 'compression_type=zstd', clusterBits: 12, contents: ['compressed'] },
   { options: 'refcount_bits=16', clusterBits: 16, contents: ['plain', 'compressed', 'snapshots', 'bitmaps'] },
+  { options: 'data_file_raw=on', clusterBits: 12, contents: ['data file'] },
 ];
 
-function victim(name: string, bytes: Buffer, clusterBits: number): Victim {
-  return { name, bytes, clusterBits, regions: byRegion(anatomy(bytes)) };
+function victim(name: string, bytes: Buffer, clusterBits: number, data: Buffer | null = null): Victim {
+  return { name, bytes, data, clusterBits, regions: byRegion(anatomy(bytes)) };
 }
 
 /** Images by the real tools. */
 export function theirs(path: (name: string) => string): Victim[] {
   const victims: Victim[] = [];
   for (const { options, clusterBits, contents } of RECIPES) {
-    const all = `cluster_size=${1 << clusterBits},${options}`;
     const size = `${Math.max(160 * KIB, 12 << clusterBits)}`;
     for (const content of contents) {
       const image = path('victim.qcow2');
+      const external = content === 'data file' ? path('victim.raw') : null;
+      const data = external === null ? '' : `,data_file=${external}`;
+      const all = `cluster_size=${1 << clusterBits},${options}${data}`;
       must('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', all, image, size);
       must('qemu-io', '-c', 'write -P 3 0 60k', '-c', 'write -P 4 100k 20k', '-c', 'write -z 70k 16k', image);
       if (content === 'snapshots') {
@@ -56,7 +63,10 @@ export function theirs(path: (name: string) => string): Victim[] {
         const packed = path('packed.qcow2');
         must('qemu-img', 'convert', '-c', '-O', 'qcow2', '-o', all, image, packed);
         victims.push(victim(`${all}, ${content}`, readFileSync(packed), clusterBits));
-      } else victims.push(victim(`${all}, ${content}`, readFileSync(image), clusterBits));
+      } else {
+        const bytes = external === null ? null : readFileSync(external);
+        victims.push(victim(`${all}, ${content}`, readFileSync(image), clusterBits, bytes));
+      }
     }
   }
   return victims;
@@ -73,11 +83,14 @@ export async function ours(engine: Engine): Promise<Victim[]> {
     [3, 14, 16, true],
     [3, 16, 16, false],
   ] as const) {
-    for (const content of ['plain', 'compressed', 'snapshots', 'bitmaps'] as const) {
+    for (const content of ['plain', 'compressed', 'snapshots', 'bitmaps', 'data file'] as const) {
+      if (content === 'data file' && version === 2) continue;
       const clusterSize = 1 << clusterBits;
       const size = Math.max(160 * KIB, 12 * clusterSize);
       const file = await memoryFile();
       const protocol = engine.openFile(file, { readOnly: false });
+      const data = await memoryFile();
+      const external = content === 'data file' ? engine.openFile(data, { readOnly: false }) : undefined;
       engine.createQcow2(protocol, {
         size,
         version,
@@ -88,8 +101,11 @@ export async function ours(engine: Engine): Promise<Victim[]> {
         preallocation: content === 'plain' ? Prealloc.METADATA : Prealloc.OFF,
         backingFile: null,
         backingFormat: null,
+        ...(external === undefined
+          ? {}
+          : { dataFile: { node: external, name: 'data', raw: clusterBits === 9 } }),
       });
-      const image = openQcow2(engine, file, { readOnly: false });
+      const image = openQcow2(engine, file, { readOnly: false, dataFile: external });
       const { node } = image;
       const write = (pattern: number, offset: number, bytes: number) => {
         buffer.view(0, bytes).fill(pattern);
@@ -116,9 +132,10 @@ export async function ours(engine: Engine): Promise<Victim[]> {
         }
       }
       image.close();
-      victims.push(
-        victim(`ours, ${version}, ${clusterSize}, ${content}`, Buffer.from(bytesOf(file)), clusterBits),
-      );
+      const name = `ours, ${version}, ${clusterSize}, ${content}`;
+      const dataBytes = external === undefined ? null : Buffer.from(bytesOf(data));
+      victims.push(victim(name, Buffer.from(bytesOf(file)), clusterBits, dataBytes));
+      if (external !== undefined) engine.close(external);
       engine.close(protocol);
     }
   }

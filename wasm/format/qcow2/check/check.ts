@@ -52,6 +52,8 @@ const enum Phase {
 export const STEP_ENTRIES: i64 = 65536;
 /** Lines that one step tells. */
 export const STEP_FINDINGS: i32 = 256;
+/** Lines that a check tells of what it finds: tables of garbage have millions of wrong entries. All are counted. */
+const MAX_FINDINGS: i32 = 100000;
 
 export class Check {
   corruptions: i64 = 0;
@@ -70,8 +72,10 @@ export class Check {
   snapshots: SnapshotList = new SnapshotList();
   /** The stored counts are so wrong that they must be made anew. */
   rebuild: bool = false;
-  /** Lines told since the step began. */
+  /** Findings since the step began. */
   told: i32 = 0;
+  /** Findings since the check began. */
+  private findings: i32 = 0;
   /** Where the phase is: its meaning is the phase's own. */
   at: i64 = 0;
   index: i32 = 0;
@@ -128,9 +132,17 @@ export class Check {
     return (this.passFix & CheckFix.ERRORS) !== 0;
   }
 
-  /** Tells something that was found. */
+  /** Tells something that was found; of too many things only that there are more. */
   tell(text: string): void {
     this.told++;
+    if (this.findings > MAX_FINDINGS) return;
+    if (this.findings++ === MAX_FINDINGS)
+      text = 'Too many findings to tell each: the others are counted only';
+    this.announce(text);
+  }
+
+  /** Tells what the check does, or why it ends. */
+  announce(text: string): void {
     if (!this.quiet) finding(this.image.handle, changetype<usize>(text), text.length, 0);
   }
 
@@ -266,7 +278,8 @@ export class Check {
     if (r < 0) return r;
     const image = this.image;
     const growth = min(MAX_GROWTH, MAX_GROWTH_CLUSTERS << image.clusterBits);
-    if (!this.growthLimit) this.growthLimit = (clusters << image.clusterBits) + max(image.file.size(), growth);
+    if (!this.growthLimit)
+      this.growthLimit = (clusters << image.clusterBits) + max(image.file.size(), growth);
     return beginTables(this, image.l1, image.l1Size, image.l1Offset);
   }
 
@@ -345,7 +358,7 @@ export class Check {
   /** After the comparison: what is to be repaired, and how. */
   private decide(): i32 {
     if (this.rebuild && this.fixes) {
-      this.tell('Rebuilding refcount structure');
+      this.announce('Rebuilding refcount structure');
       const old = new Check(this.image, 0);
       old.corruptions = this.corruptions;
       old.leaks = this.leaks;
@@ -356,7 +369,7 @@ export class Check {
     }
     if (this.fix) {
       if (this.rebuild) {
-        this.tell('ERROR need to rebuild refcount structures');
+        this.announce('ERROR need to rebuild refcount structures');
         return -Err.EIO;
       }
       if (this.leaks || this.countErrors) {

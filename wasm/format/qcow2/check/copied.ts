@@ -2,6 +2,7 @@
 import { CheckFix } from '../../../abi';
 import { be64, putBe64 } from '../../../util/endian';
 import { hex } from '../../../util/errors';
+import { zeroPrefix } from '../../../util/memory';
 import { Check } from './check';
 import { loadStored, stored } from './compare';
 import { COMPRESSED, COPIED, EXTENDED_L2, OFFSET_MASK } from '../layout';
@@ -80,6 +81,10 @@ function checkEntries(check: Check, table: i64): i32 {
   let changed: i64 = 0;
   for (let at = 0; at < image.clusterSize; at += step) {
     const entry = be64(check.table + at);
+    if (!entry) {
+      at += max(zeroPrefix(check.table + at, image.clusterSize - at) & -step, step) - step;
+      continue;
+    }
     if (entry & COMPRESSED) continue;
     const host = <i64>(entry & OFFSET_MASK);
     let alone = true;

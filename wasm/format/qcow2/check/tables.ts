@@ -1,6 +1,7 @@
 /** The part of a check that walks L1 and L2 tables and counts what they point to. */
 import { be64, putBe64 } from '../../../util/endian';
 import { hex } from '../../../util/errors';
+import { zeroPrefix } from '../../../util/memory';
 import { compressedBytes, compressedOffset } from '../refcounts/allocate';
 import { Check } from './check';
 import { COMPRESSED, COPIED, EXTENDED_L2, OFFSET_MASK, ZERO } from '../layout';
@@ -47,7 +48,7 @@ function checkTable(check: Check, entry: u64, active: bool): i32 {
   }
   r = check.readL2(entry);
   if (r < 0) {
-    check.tell('ERROR: I/O error in check_refcounts_l2');
+    check.announce('ERROR: I/O error in check_refcounts_l2');
     check.errors++;
     return r;
   }
@@ -66,7 +67,10 @@ function walkTable(check: Check, tableOffset: i64, active: bool): i32 {
   for (let at = 0; at < image.clusterSize; at += step) {
     const entry = be64(table + at);
     const bitmap: u64 = extended ? be64(table + at + 8) : 0;
-    if (!entry && !bitmap) continue;
+    if (!entry && !bitmap) {
+      at += (zeroPrefix(table + at, image.clusterSize - at) & -step) - step;
+      continue;
+    }
     if (entry & COMPRESSED) {
       const r = checkCompressed(check, at / step, entry, bitmap, active);
       if (r < 0) return r;
