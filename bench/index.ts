@@ -9,6 +9,7 @@ import { type Images, makeImages } from './images';
 import { checkLines } from './node/check';
 import { convertLines } from './node/convert';
 import { inflateLines } from './node/inflate';
+import { jobLines } from './node/jobs';
 import { nodeReadLines } from './node/reads';
 import { sizeLine } from './node/size';
 import { type Line, machine, table } from './report';
@@ -33,6 +34,7 @@ try {
     ...(await nodeReadLines(images)),
     ...(await convertLines()),
     ...(await checkLines()),
+    ...(await jobLines()),
   );
   console.log(`${machine(version)}\n\n${table(lines)}`);
 } finally {

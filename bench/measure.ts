@@ -23,6 +23,12 @@ export function median(values: number[]): number {
   return sorted.length % 2 ? high : ((sorted[middle - 1] ?? NaN) + high) / 2;
 }
 
+/** The value below which this part (0 to 1) of the values lies. */
+export function percentile(values: number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
+}
+
 async function timed(side: Side, round: number): Promise<number> {
   await side.prepare?.();
   const start = performance.now();

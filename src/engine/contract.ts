@@ -375,6 +375,11 @@ export interface Engine {
   writeZeroes(node: NodeHandle, offset: number, bytes: number, flags?: number): void;
   discard(node: NodeHandle, offset: number, bytes: number): void;
   flush(node: NodeHandle): void;
+  /**
+   * Begins to bring what was written to the file of a protocol node to stable storage, in the background: a flush is still
+   * needed. Resolves, never rejects, when this has ended; null: the file cannot do that.
+   */
+  readonly writeBack: (node: NodeHandle) => Promise<void> | null;
   truncate(node: NodeHandle, size: number, preallocation?: Prealloc): void;
   /** One node (and, to tell zeros, the file below it). `bytes` bounds the answer. */
   blockStatus(node: NodeHandle, offset: number, bytes: number): BlockStatus;

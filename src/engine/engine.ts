@@ -40,6 +40,7 @@ import type { Codecs } from './codecs';
 import type { EngineExports } from './exports';
 import { makeFilters, type Filters } from './filters';
 import { makeMirror, type EngineMirror } from './mirror';
+import { makeWriteBack } from './writeback';
 import { makeQuorum, type Quorum } from './quorum';
 import { makeThrottle, type Throttle } from './throttle';
 import { Host, readUtf16 } from './host';
@@ -94,6 +95,7 @@ class WasmEngine implements Engine {
   readonly copy: CopyRange;
   readonly crypto: EngineCrypto;
   readonly mirror: EngineMirror;
+  readonly writeBack: (node: NodeHandle) => Promise<void> | null;
   readonly backup: EngineBackup;
   /** Why the instance is dead; null: it is not. */
   #trap: string | null = null;
@@ -144,6 +146,7 @@ class WasmEngine implements Engine {
       (run) => this.#call(run),
       (bytes) => this.alloc(bytes),
     );
+    this.writeBack = makeWriteBack(this.#wasm, this.#host, (run) => this.#call(run));
     this.mirror = makeMirror(this.#wasm, (run) => this.#call(run));
     this.backup = makeBackup(this.#wasm, (run) => this.#call(run));
   }

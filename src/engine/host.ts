@@ -56,12 +56,13 @@ export class Host {
   /** Puts another file in the place of one; answers the one before, still open. */
   replace(id: number, file: BlockFile): BlockFile {
     this.#refuseOwn(file);
-    const before = this.#file(id);
+    const before = this.file(id);
     this.#files[id] = file;
     return before;
   }
 
-  #file(id: number): BlockFile {
+  /** The file with this number; EIO: there is none (any more). */
+  file(id: number): BlockFile {
     const file = this.#files[id];
     if (!file) throw new FileError(Errno.EIO);
     return file;
@@ -99,25 +100,25 @@ export class Host {
     return {
       fileRead: (id: number, to: number, bytes: number, at: number) => {
         try {
-          return this.#file(id).read(this.view(to, bytes), at);
+          return this.file(id).read(this.view(to, bytes), at);
         } catch (error) {
           return failure(error);
         }
       },
       fileWrite: (id: number, from: number, bytes: number, at: number) => {
         try {
-          this.#file(id).write(this.view(from, bytes), at);
+          this.file(id).write(this.view(from, bytes), at);
           return 0;
         } catch (error) {
           return failure(error);
         }
       },
-      fileFlush: (id: number) => attempt(() => this.#file(id).flush()),
-      fileTruncate: (id: number, size: number) => attempt(() => this.#file(id).truncate(size)),
-      fileSize: (id: number) => value(() => this.#file(id).size()),
-      fileAllocated: (id: number) => value(() => this.#file(id).allocated()),
+      fileFlush: (id: number) => attempt(() => this.file(id).flush()),
+      fileTruncate: (id: number, size: number) => attempt(() => this.file(id).truncate(size)),
+      fileSize: (id: number) => value(() => this.file(id).size()),
+      fileAllocated: (id: number) => value(() => this.file(id).allocated()),
       fileExtent: (id: number, at: number) => {
-        const file = this.#file(id);
+        const file = this.file(id);
         if (!file.extent) return 0;
         try {
           const extent = file.extent(at);
@@ -127,7 +128,7 @@ export class Host {
         }
       },
       filePunch: (id: number, at: number, bytes: number) => {
-        const file = this.#file(id);
+        const file = this.file(id);
         if (!file.punch) return 0;
         return value(() => (file.punch!(at, bytes) ? 1 : 0));
       },

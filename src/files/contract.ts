@@ -116,6 +116,11 @@ export interface BlockFile {
   write(from: Uint8Array, at: number): void;
   /** Returns when all that was written before is on stable storage. */
   flush(): void;
+  /**
+   * Begins to bring what was written before to stable storage, in the background; only {@link flush} tells whether it came
+   * there. Resolves, never rejects, when this has ended. Absent, or null: not supported.
+   */
+  writeBack?(): Promise<void> | null;
   /** Sets the size in bytes; what is added reads as zeros. */
   truncate(size: number): void;
   /** The size in bytes now. */

@@ -46,6 +46,23 @@ describe('Node', () => {
     expect(await store.list('.')).toEqual([]);
   });
 
+  test('writing back in the background: it ends, one at a time, and outlives the file', async () => {
+    const store = new NodeStore(directory());
+    const file = await store.open('image', { write: true, create: 'keep' });
+    file.write(new Uint8Array(1 << 20).fill(7), 0);
+    const [first, second] = [file.writeBack(), file.writeBack()];
+    expect(first !== null).toBe(process.platform === 'linux');
+    expect(second).toBe(first);
+    await first;
+    const last = file.writeBack();
+    file.close();
+    await last;
+    expect(file.writeBack()).toBe(null);
+    const reader = await store.open('image', { write: false });
+    expect(reader.writeBack()).toBe(null);
+    reader.close();
+  });
+
   test('links: one identity, removal of the link alone, dangling and circular ones', async () => {
     const path = directory();
     const store = new NodeStore(path);

@@ -7,8 +7,8 @@ import { Scratch, zeroPrefix } from '../util/memory';
 import { BlockNode } from './node';
 import { foundBytes, statusAbove, statusOne } from './status';
 
-/** Bytes that are read and written at once. */
-const PIECE: i64 = 1 << 20;
+/** Bytes that are read and written at once: so few that they are still in the cache of the processor when they are written. */
+const PIECE: i64 = 1 << 18;
 
 const buffer = new Scratch();
 

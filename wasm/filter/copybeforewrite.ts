@@ -10,7 +10,7 @@ import { Scratch } from '../util/memory';
 import { FilterNode } from './filter';
 
 /** Bytes that are copied by one read and one write, at most (but at least a cluster). */
-const PIECE: i64 = 1 << 20;
+const PIECE: i64 = 1 << 18;
 
 export class CopyBeforeWriteNode extends FilterNode {
   /** Clusters whose old content is still to be copied: by writes to them, or by a job. */

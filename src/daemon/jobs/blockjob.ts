@@ -29,6 +29,8 @@ export interface BlockJobControl extends JobControl {
   account(bytes: number): void;
   /** Waits at a pause point for some milliseconds, or until the job is kicked. */
   sleep(milliseconds: number): Promise<void>;
+  /** Waits at a pause point until something has happened that the job is not needed for, or until the job is kicked. */
+  waitFor(event: Promise<void>): Promise<void>;
   /** Everything is done that can be: from now on the job takes `complete`. */
   becomeReady(): void;
   /** Whether users asked it to end; only a ready job with `softCancel` sees this (others are thrown out of their pause points). */
@@ -137,6 +139,10 @@ export class BlockJob extends Job implements BlockJobControl {
       this.asleep = false;
       clearTimeout(timer);
     }
+  }
+
+  waitFor(event: Promise<void>): Promise<void> {
+    return this.rest(event);
   }
 
   protected override async rest(over: Promise<void>): Promise<void> {

@@ -3,6 +3,7 @@ import { BlockError, RequestFlag, Status, type Engine } from '../../engine/contr
 import { GraphError } from '../../graph/errors';
 import type { MirrorGraph } from '../../graph/jobs/mirrorgraph';
 import type { BlockNode } from '../../graph/node';
+import { writeBack } from '../../graph/writeback';
 import { QmpError, type BlockdevOnError, type MirrorCopyMode } from '../../qapi/index';
 import type { BlockJobControl, BlockJobDriver } from './blockjob';
 
@@ -14,6 +15,9 @@ const ZERO_PIECE = 16 << 20;
 const LOOK = 1 << 30;
 /** A ready job looks for new work so often; milliseconds. */
 const POLL = 100;
+
+/** Bytes that are written to the target before they begin to go to stable storage. */
+const WRITE_BACK = 32 << 20;
 
 /** Default of `buf-size`, bytes. */
 const BUFFER = 16 << 20;
@@ -71,6 +75,8 @@ class Mirror {
   private position = 0;
   /** Bytes that were copied, or written to the target by guests. */
   private done = 0;
+  /** Bytes that were written to the target since it last began to go to stable storage. */
+  private unsettled = 0;
 
   constructor(
     private readonly engine: Engine,
@@ -119,6 +125,7 @@ class Mirror {
         continue;
       }
       if (!this.ready || ending) {
+        if (await this.settle(control)) continue;
         if (!(await this.flush(control))) continue;
       }
       if (!this.ready) {
@@ -202,6 +209,11 @@ class Mirror {
     }
     this.position = end < length ? end : 0;
     control.account(written);
+    this.unsettled += written;
+    if (this.unsettled >= WRITE_BACK) {
+      this.unsettled = 0;
+      void writeBack(graph.plan.target);
+    }
     if (reported) throw reported;
   }
 
@@ -220,6 +232,18 @@ class Mirror {
     const next = Math.min(end, Math.ceil((offset + bytes) / granularity) * granularity);
     if (next < end) engine.bitmaps.reset(graph.bitmap, next, end - next);
     return next;
+  }
+
+  /**
+   * Waits in the background, where that can be, for most of what a flush would make the worker wait for. Answers whether
+   * guests have written meanwhile.
+   */
+  private async settle(control: BlockJobControl): Promise<boolean> {
+    const begun = this.unsettled > 0 ? writeBack(this.graph.plan.target) : null;
+    this.unsettled = 0;
+    if (!begun) return false;
+    await control.waitFor(begun);
+    return this.dirty > 0;
   }
 
   /** Brings the target to stable storage. Whether it is there. */

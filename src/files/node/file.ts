@@ -4,6 +4,7 @@ import { Errno, FileError } from '../contract';
 import type { BlockFile, FileExtent } from '../contract';
 import { fileError } from './errors';
 import { HoleScanner } from './holes';
+import { WriteBack } from './writeback';
 
 /** The most that one call of the system reads or writes, below its own limit of 2 GiB. */
 const CALL_MAX = 1 << 30;
@@ -14,6 +15,8 @@ export class NodeFile implements BlockFile {
   private fd: number;
   /** Made when holes are asked for. */
   private holes: HoleScanner | null = null;
+  /** Made when first asked for; null: it cannot be had. */
+  private behind: WriteBack | null | undefined;
 
   /** Takes over the descriptor of a regular file. */
   constructor(
@@ -57,6 +60,12 @@ export class NodeFile implements BlockFile {
     } catch (error) {
       throw this.failure(error);
     }
+  }
+
+  writeBack(): Promise<void> | null {
+    if (this.fd < 0 || this.readOnly) return null;
+    if (this.behind === undefined) this.behind = WriteBack.of(this.fd);
+    return this.behind?.start() ?? null;
   }
 
   truncate(size: number): void {
@@ -105,6 +114,7 @@ export class NodeFile implements BlockFile {
     const fd = this.fd;
     this.fd = -1;
     this.holes?.close();
+    this.behind?.close();
     try {
       closeSync(fd);
     } catch {

@@ -47,9 +47,11 @@ class HeldFile implements BlockFile {
     if ('punch' in current && current.punch) {
       this.punch = (at, bytes) => this.current.punch?.(at, bytes) ?? false;
     }
+    if (flushes && current.writeBack) this.writeBack = () => this.current.writeBack?.() ?? null;
     this.flush = flushes ? () => this.current.flush() : () => undefined;
   }
 
+  writeBack?: NonNullable<BlockFile['writeBack']>;
   extent?: NonNullable<BlockFile['extent']>;
   punch?: NonNullable<BlockFile['punch']>;
 
