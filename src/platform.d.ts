@@ -24,7 +24,24 @@ declare function setTimeout(callback: () => void, milliseconds?: number): unknow
 declare function clearTimeout(handle: unknown): void;
 declare function queueMicrotask(callback: () => void): void;
 declare const performance: { now(): number };
-declare const crypto: { getRandomValues<T extends ArrayBufferView>(array: T): T };
+declare const crypto: {
+  getRandomValues<T extends ArrayBufferView>(array: T): T;
+  /** Missing in pages that were not loaded safely. */
+  readonly subtle?: {
+    importKey(
+      format: 'raw',
+      key: Uint8Array,
+      algorithm: 'PBKDF2',
+      extractable: false,
+      usages: readonly 'deriveBits'[],
+    ): Promise<object>;
+    deriveBits(
+      algorithm: { name: 'PBKDF2'; hash: string; salt: Uint8Array; iterations: number },
+      key: object,
+      bits: number,
+    ): Promise<ArrayBuffer>;
+  };
+};
 
 declare namespace WebAssembly {
   class Module {

@@ -221,6 +221,7 @@ export class Opener {
       files: this.environment.files,
       locks: this.environment.locks,
       throttleGroups: this.throttleGroups,
+      secrets: this.secrets,
       node,
       find: (name) => this.table.find(name),
       options: state.options,
@@ -396,7 +397,7 @@ interface Opening {
 /** What the user gave, without what belongs to children. */
 function givenOptions(options: Options): Options {
   const given = options.clone();
-  for (const child of ['file', 'backing', 'data-file', 'image', 'raw', 'test', 'log', 'children']) {
+  for (const child of ['file', 'backing', 'data-file', 'header', 'image', 'raw', 'test', 'log', 'children']) {
     given.takeBelow(child);
     given.delete(child);
   }

@@ -276,8 +276,8 @@ describe('drivers to come', () => {
   test('are told from unknown ones', async () => {
     const graph = world.graph();
     await world.file('a', 512);
-    const luks = { driver: 'luks', 'node-name': 'l', file: file('a') };
-    await refused(graph.blockdevAdd(luks), "Not available yet: block driver 'luks'");
+    const vmdk = { driver: 'vmdk', 'node-name': 'v', file: file('a') };
+    await refused(graph.blockdevAdd(vmdk), "Not available yet: block driver 'vmdk'");
     await refused(graph.openImage({ filename: 'nbd://h/x' }), "Not available yet: block driver 'nbd'");
     await refused(graph.openImage({ filename: 'a', format: 'ext2' }), "Unknown driver 'ext2'");
     await refused(graph.openImage({ filename: 'ext2:a' }), "Unknown protocol 'ext2'");

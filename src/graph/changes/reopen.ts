@@ -12,6 +12,7 @@ import type { NodeTable } from '../names';
 import { Role, type BlockNode, type CommonOptions, type Link } from '../node';
 import { checkCommon, inherit, inheritBacking, readCommon } from '../open';
 import { Options } from '../options';
+import type { Secrets } from '../secrets';
 import type { ThrottleGroups } from '../throttle';
 
 /** Options of every node that can be left out although they were given before. */
@@ -30,6 +31,7 @@ interface Surroundings extends NodeHolder {
   readonly environment: GraphEnvironment;
   readonly table: NodeTable;
   readonly throttleGroups: ThrottleGroups;
+  readonly secrets: Secrets;
 }
 
 /** A node and what it is to become. */
@@ -126,6 +128,7 @@ export class Reopening {
     type.reopen({
       ...this.graph.environment,
       throttleGroups: this.graph.throttleGroups,
+      secrets: this.graph.secrets,
       node,
       options: left,
       filename: options.text('filename') ?? '',

@@ -9,6 +9,7 @@ import type { Creator } from '../images/create';
 import { GraphError } from '../errors';
 import type { BlockNode, CommonOptions, Link } from '../node';
 import type { Options } from '../options';
+import type { Secrets } from '../secrets';
 import type { ThrottleGroups } from '../throttle';
 
 /** The answer to something that QEMU can and this version cannot. */
@@ -22,6 +23,7 @@ export interface OpenContext {
   files: FileStore;
   locks: ImageLocks;
   throttleGroups: ThrottleGroups;
+  secrets: Secrets;
   node: BlockNode;
   /** The driver takes the options it knows from here. */
   options: Options;

@@ -9,6 +9,7 @@ import { copyOnRead } from './copyonread';
 import type { AmendDriver, Driver } from './driver';
 import { notYet } from './driver';
 import { file } from './file';
+import { luks } from './luks';
 import { nullAio, nullCo } from './null';
 import { qcow2 } from './qcow2';
 import { quorum } from './quorum';
@@ -18,6 +19,7 @@ import { throttle } from './throttle';
 const DRIVERS: ReadonlyMap<string, Driver> = new Map(
   [
     file,
+    luks,
     nullCo,
     nullAio,
     qcow2,
@@ -49,7 +51,7 @@ const OTHER_PREFIXES: Readonly<Record<string, string>> = {
 };
 
 /** Drivers of the schema that make new images with blockdev-create and are not here yet. */
-const OTHER_CREATORS = ['luks', 'parallels', 'qcow', 'qed', 'vdi', 'vhdx', 'vmdk', 'vpc'];
+const OTHER_CREATORS = ['parallels', 'qcow', 'qed', 'vdi', 'vhdx', 'vmdk', 'vpc'];
 
 /** Drivers of the schema that are not here yet. */
 const LATER: Readonly<
@@ -57,6 +59,7 @@ const LATER: Readonly<
     Exclude<
       BlockdevDriver,
       | 'file'
+      | 'luks'
       | 'null-co'
       | 'null-aio'
       | 'qcow2'
@@ -86,7 +89,6 @@ const LATER: Readonly<
   http: true,
   https: true,
   iscsi: true,
-  luks: true,
   nbd: true,
   nfs: true,
   nvme: true,
@@ -152,7 +154,7 @@ export function protocolDriver(filename: string, allowPrefix: boolean): Driver {
 
 /** Throws unless `blockdev-create` can make images of this driver. */
 export function checkCreatable(name: string): void {
-  if (name === 'file' || name === 'qcow2') return;
+  if (name === 'file' || name === 'qcow2' || name === 'luks') return;
   if (OTHER_CREATORS.includes(name)) throw notYet(`creation of ${name} images`);
   throw new GraphError('Driver does not support blockdev-create');
 }

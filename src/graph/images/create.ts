@@ -7,6 +7,7 @@ import type { CreateOption, CreateImageRequest, CreateSupport, CreateValues, Pre
 import { notYet } from '../drivers/driver';
 import type { Driver } from '../drivers/driver';
 import { checkCreatable, findCreator, knownToQemu, protocolDriver } from '../drivers/table';
+import { createLuks } from './createluks';
 import { NewImageLinks } from './datafile';
 import { explain, GraphError, toGraphError } from '../errors';
 import { resolveNamed } from '../filename';
@@ -23,7 +24,7 @@ const MAX_SIZE = 2 ** 53;
 /** Bytes at the start of a new file that are allocated in any case. */
 const FIRST_BLOCK = 4096;
 
-const PREALLOC: Readonly<Record<string, Prealloc>> = {
+export const PREALLOC: Readonly<Record<string, Prealloc>> = {
   off: Prealloc.OFF,
   metadata: Prealloc.METADATA,
   falloc: Prealloc.FALLOC,
@@ -41,7 +42,7 @@ export interface NewFile {
 export class Creator {
   private readonly opener: Opener;
 
-  constructor(private readonly host: UserHost) {
+  constructor(readonly host: UserHost) {
     this.opener = host.opener;
   }
 
@@ -58,15 +59,12 @@ export class Creator {
       await this.createFile({ filename: textOf(options.filename), size, preallocation }, turn);
       return;
     }
-    const node = await this.openTarget(options.file);
+    if (driver === 'luks') {
+      await createLuks(this, options);
+      return;
+    }
+    const node = await openTarget(this.opener, options.file);
     await this.formatQcow2(node, options);
-  }
-
-  /** The node of a `BlockdevRef`; the caller has a reference. */
-  private openTarget(target: QmpValue | undefined): Promise<BlockNode> {
-    return isObject(target)
-      ? this.opener.open({ options: Options.from(target) })
-      : this.opener.open({ reference: textOf(target) });
   }
 
   /** Makes a file, or empties the one of this name, and sets its size. */
@@ -112,7 +110,7 @@ export class Creator {
     let data: BlockNode | null = null;
     try {
       checked = qcow2Options(options);
-      if (options['data-file'] !== undefined) data = await this.openTarget(options['data-file']);
+      if (options['data-file'] !== undefined) data = await openTarget(this.opener, options['data-file']);
       user = await NodeUser.attach(this.host, node, {
         name: '',
         perm: Permission.CONSISTENT_READ | Permission.WRITE | Permission.RESIZE,
@@ -158,7 +156,7 @@ export class Creator {
     const options = qcow2Values(values);
     // Looked at before the file is made as well, so that a wrong option costs nobody an image.
     qcow2Options(options);
-    const empty = { ...protocolValues(values), size: 0 };
+    const empty = this.protocolValues(values);
     const dataFile = typeof options['data-file'] === 'string' ? options['data-file'] : null;
     await this.createProtocolFile(filename, empty);
     const made = [filename];
@@ -180,7 +178,7 @@ export class Creator {
     } catch (error) {
       if (data) await this.opener.unref(data);
       data = null;
-      for (const name of made) await protocolDriver(name, true).removeImage?.(this, name);
+      for (const name of made) await this.removeImage(name);
       throw error;
     } finally {
       if (data) await this.opener.unref(data);
@@ -190,6 +188,16 @@ export class Creator {
   /** Removes what could not be completed; the failure that led here is the one to tell. */
   async removeFile(filename: string): Promise<void> {
     await this.opener.environment.files.remove(filename).catch(() => undefined);
+  }
+
+  /** The values that concern the file, not the format; it is made without content. */
+  protocolValues(values: CreateValues): CreateValues {
+    return { ...protocolValues(values), size: 0 };
+  }
+
+  /** Removes an image that could not be completed; the failure that led here is the one to tell. */
+  async removeImage(filename: string): Promise<void> {
+    await protocolDriver(filename, true).removeImage?.(this, filename);
   }
 
   /** The options that a format and the protocol of a file name take. */
@@ -278,6 +286,13 @@ export class Creator {
       throw new GraphError(`The image size is too large for file format '${format}'${hint}`, failure);
     }
   }
+}
+
+/** The node of a `BlockdevRef`; the caller has a reference. */
+export function openTarget(opener: Opener, target: QmpValue | undefined): Promise<BlockNode> {
+  return isObject(target)
+    ? opener.open({ options: Options.from(target) })
+    : opener.open({ reference: textOf(target) });
 }
 
 /** The value of a member that the schema says is a string; empty if it is absent. */
