@@ -38,6 +38,8 @@ export interface Link {
   node: BlockNode;
   perm: number;
   shared: number;
+  /** While a user's link is being moved: the node that its requests still go to. */
+  serving?: BlockNode;
   /** A job needs this link as it is: changes of it are refused. */
   frozen?: boolean;
   /** The link is to this very node: it does not move when another node takes its place. */

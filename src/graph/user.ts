@@ -122,7 +122,8 @@ export class NodeUser implements BlockUser, LinkParent {
   }
 
   private get handle(): NodeHandle {
-    return this.root.node.handle;
+    const { serving, node } = this.root;
+    return (serving ?? node).handle;
   }
 
   private need(permission: number): void {

@@ -58,7 +58,10 @@ export function mirrorJob(
         if ('copy-mode' in wanted) mirror.change(wanted['copy-mode']);
       },
     }),
-    prepare: () => exclusive(() => graph.finish(mirror.replaced, () => mirror.synchronize())),
+    prepare: async () => {
+      await mirror.catchUp();
+      await exclusive(() => graph.finish(mirror.replaced, () => mirror.synchronize()));
+    },
     clean: () => exclusive(() => graph.end()),
     dispose: () => exclusive(() => graph.release()),
   };
@@ -77,6 +80,8 @@ class Mirror {
   private done = 0;
   /** Bytes that were written to the target since it last began to go to stable storage. */
   private unsettled = 0;
+  /** There from the start of the work on. */
+  private control: BlockJobControl | null = null;
 
   constructor(
     private readonly engine: Engine,
@@ -108,6 +113,7 @@ class Mirror {
   }
 
   async run(control: BlockJobControl): Promise<void> {
+    this.control = control;
     const { source, target, type, writesOnly } = this.graph.plan;
     const length = source.length();
     if (type === 'commit') this.graph.growTarget();
@@ -272,20 +278,32 @@ class Mirror {
     control.setProgress(this.done, this.done + this.dirty + rest);
   }
 
-  /** Copies at once what guests could not bring to the target since the job has done its work. */
+  /**
+   * Copies in turns what guests could not bring to the target since the job has done its work: a user may let it wait for
+   * its end for long. What they write meanwhile goes to both, so that {@link synchronize} has hardly anything to do.
+   */
+  async catchUp(): Promise<void> {
+    while (this.copyNow()) await this.control?.breathe();
+  }
+
+  /** Copies at once what still differs. */
   synchronize(): void {
+    while (this.copyNow());
+  }
+
+  /** Copies the next area that differs, up to a piece. Whether there was one; throws why it cannot be copied. */
+  private copyNow(): boolean {
     const { engine, graph } = this;
-    const length = graph.plan.source.length();
-    for (;;) {
-      const area = engine.bitmaps.nextDirtyArea(graph.bitmap, 0, length, PIECE);
-      if (!area) return;
-      const { granularity } = graph.plan;
-      const start = Math.floor(area.offset / granularity) * granularity;
-      const end = Math.min(length, Math.max(start + granularity, area.offset + area.bytes));
-      engine.bitmaps.reset(graph.bitmap, start, end - start);
-      const { failure } = engine.mirror.copy(graph.handle, start, end - start);
-      if (failure) throw failure.error;
-    }
+    const { granularity, source } = graph.plan;
+    const length = source.length();
+    const area = engine.bitmaps.nextDirtyArea(graph.bitmap, 0, length, PIECE);
+    if (!area) return false;
+    const start = Math.floor(area.offset / granularity) * granularity;
+    const end = Math.min(length, Math.max(start + granularity, area.offset + area.bytes));
+    engine.bitmaps.reset(graph.bitmap, start, end - start);
+    const { failure } = engine.mirror.copy(graph.handle, start, end - start);
+    if (failure) throw failure.error;
+    return true;
   }
 }
 

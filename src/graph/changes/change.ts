@@ -22,6 +22,9 @@ export type ChangeStep = () => Undo | Promise<Undo>;
 /** Takes a step back; it must not fail. */
 type Undo = () => void | Promise<void>;
 
+/** Waits for what takes time only: what is done at once leaves users no moment in between. */
+const takesTime = (value: unknown): value is Promise<unknown> => value instanceof Promise;
+
 /** One change of the graph. */
 export class GraphChange {
   /** Takes back what was done, the last first. */
@@ -36,6 +39,8 @@ export class GraphChange {
   /** What is due when the change lasts; it must not fail. */
   private readonly ends: Undo[] = [];
   private permissions: PreparedPermissions | null = null;
+  /** Links of users that are on their way to another node. */
+  private readonly moving: Link[] = [];
 
   constructor(private readonly holder: NodeHolder) {}
 
@@ -132,7 +137,13 @@ export class GraphChange {
       link.node = from;
     });
     const { parent } = link;
-    if (!(parent instanceof BlockNode)) return;
+    if (!(parent instanceof BlockNode)) {
+      if (!link.serving) {
+        link.serving = from;
+        this.moving.push(link);
+      }
+      return;
+    }
     this.touch(parent);
     if (link.role & Role.COW) {
       this.later(() => {
@@ -183,17 +194,29 @@ export class GraphChange {
     if (from) this.released.push(from);
   }
 
-  /** Takes permissions and locks, and does the steps. On a failure all is as it was before the change was begun. */
+  /**
+   * Takes permissions and locks, and does the steps. On a failure all is as it was before the change was begun. Requests of
+   * users go the old way until the last step is done; steps that take no time are done without a request in between.
+   */
   async prepare(): Promise<void> {
     this.holder.drain();
     try {
       this.permissions = await preparePermissions(this.touched, this.turning);
-      for (const step of this.steps) this.undo.push(await step());
+      for (const step of this.steps) {
+        const undo = step();
+        this.undo.push(takesTime(undo) ? await undo : undo);
+      }
     } catch (error) {
       await this.abort();
       throw error;
     }
+    this.arrive();
     refreshNames(this.touched);
+  }
+
+  /** From now on requests of users go where their links lead. */
+  private arrive(): void {
+    for (const link of this.moving.splice(0)) delete link.serving;
   }
 
   /** Makes a prepared change last. Nodes that nobody uses any more are closed; a failure of that is thrown at the end. */
@@ -205,7 +228,11 @@ export class GraphChange {
 
   /** Takes everything back, prepared or not. */
   async abort(): Promise<void> {
-    for (const undo of this.undo.splice(0).reverse()) await undo();
+    for (const undo of this.undo.splice(0).reverse()) {
+      const undone = undo();
+      if (takesTime(undone)) await undone;
+    }
+    this.arrive();
     await this.permissions?.abort();
     this.permissions = null;
     refreshNames(this.touched);

@@ -285,7 +285,6 @@ async function openFilter(
     ...(filterName !== undefined && { 'node-name': filterName }),
     file: source.name,
     target: target.name,
-    discard: 'unmap',
   };
   const filter = await explain(
     () => opener.open({ options: Options.from(options) }),

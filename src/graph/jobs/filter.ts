@@ -67,13 +67,23 @@ export async function insertFilter(
   below: BlockNode,
   request: FilterRequest,
 ): Promise<BlockNode> {
-  const common = { ...below.common, readOnly: request.readOnly, detectZeroes: 'off' as const };
+  // Discards end at a job's filter, and zeros keep their space there, whatever the node below does with them.
+  const common = {
+    ...below.common,
+    readOnly: request.readOnly,
+    detectZeroes: 'off' as const,
+    discard: false,
+  };
   const filter = new BlockNode(below.engine, request.driver, new Options(), common, false);
   filter.implicit = request.name === undefined;
   opener.table.name(filter, request.name);
   try {
-    if (request.open) filter.handle = request.open(below.handle);
-    else filter.lend(below.handle);
+    if (request.open) {
+      filter.handle = request.open(below.handle);
+      below.engine.changes.setSpaceOptions(filter.handle, common);
+    } else {
+      filter.lend(below.handle);
+    }
     const role = Role.FILTERED | Role.PRIMARY;
     const link: Link = {
       name: request.linkName,

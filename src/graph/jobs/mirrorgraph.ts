@@ -8,7 +8,7 @@ import { GraphError } from '../errors';
 import { activeCommitTop, insertFilter, mirrorTop, removeFilter } from './filter';
 import type { JobHost } from './host';
 import type { JobLinks } from './links';
-import { Role, type BlockNode } from '../node';
+import { Role, type BlockNode, type Link } from '../node';
 import { refreshPermissions } from '../permissions';
 import { setReadOnly } from '../changes/reopen';
 import type { NodeUser } from '../user';
@@ -146,8 +146,8 @@ export class MirrorGraph {
    * @param synchronize copies what still differs, or throws: after that nothing differs until guests write to the target
    */
   async finish(replaced: BlockNode | null, synchronize: () => void): Promise<void> {
-    const { host, plan, filter, user } = this;
-    const { source, target, backing } = plan;
+    const { host, plan, user } = this;
+    const { target, backing } = plan;
     this.unfreeze();
     if (this.links) await host.removeJob(this.links, null);
     this.links = null;
@@ -156,19 +156,21 @@ export class MirrorGraph {
       user.root.shared = ALL;
       await refreshPermissions([target]);
     }
-    synchronize();
-    // What the target is made of must not be lost when its image begins to be the guest's disk.
-    target.engine.flush(target.handle);
+    this.bringUpToDate(synchronize);
     if (backing.kind === 'stored') await this.openBacking();
     if (backing.kind === 'node' && target.backing !== backing.node) {
       const change = new GraphChange(host.opener);
       change.setChild(target, 'backing', Role.COW, backing.node);
       await change.apply();
     }
-    if (!replaced) {
-      plan.reopened = false;
-      return;
-    }
+    if (replaced) await this.pivot(replaced, synchronize);
+    plan.reopened = false;
+  }
+
+  /** Users go over to the target. They write to the source, and by the filter to both, until that cannot fail any more. */
+  private async pivot(replaced: BlockNode, synchronize: () => void): Promise<void> {
+    const { host, plan, filter, user } = this;
+    const { source, target } = plan;
     if (replaced !== source && !canReplace(source, replaced)) {
       throw new GraphError(
         `Can no longer replace '${replaced.name}' by '${target.name}', because it can no longer be guaranteed that ` +
@@ -183,18 +185,37 @@ export class MirrorGraph {
     if (target.readOnly !== replaced.readOnly)
       await setReadOnly(host.opener, target, replaced.readOnly).catch(() => undefined);
     const change = new GraphChange(host.opener);
+    change.later(() => {
+      // What a guest has flushed must be on stable storage where it is to be found from now on.
+      this.bringUpToDate(synchronize);
+      return () => undefined;
+    });
+    const moves = ({ parent }: Link) => parent !== filter;
     try {
-      synchronize();
       if (replaced === source) change.replaceNode(filter, target);
-      change.replaceNode(replaced, target);
+      change.replaceNode(replaced, target, moves);
     } catch (error) {
       await change.abort();
       throw error;
     }
-    await change.apply().catch(() => {
+    try {
+      await change.prepare();
+    } catch {
       throw new GraphError(strerror(Errno.EPERM));
-    });
-    plan.reopened = false;
+    }
+    // The users are there: that a node that nobody needs any more cannot be closed well is not their concern.
+    await change.commit().catch((error: unknown) => this.notice(error));
+  }
+
+  /** The target is what the source is, and on stable storage. */
+  private bringUpToDate(synchronize: () => void): void {
+    const { target } = this.plan;
+    synchronize();
+    target.engine.flush(target.handle);
+  }
+
+  private notice(error: unknown): void {
+    this.host.opener.environment.notice?.(error instanceof Error ? error.message : String(error));
   }
 
   private async openBacking(): Promise<void> {
@@ -203,7 +224,7 @@ export class MirrorGraph {
       await opener.openStoredBacking(this.plan.target);
     } catch (error) {
       // The job has no more to say of it than QEMU's.
-      opener.environment.notice?.(error instanceof Error ? error.message : String(error));
+      this.notice(error);
       throw new GraphError(strerror(Errno.EINVAL));
     }
   }
@@ -215,7 +236,8 @@ export class MirrorGraph {
     const { host, plan, filter, user, links } = this;
     this.unfreeze();
     filter.engine.mirror.stop(filter.handle);
-    await user?.closeNow();
+    // What cannot be flushed was the job's failure already.
+    await user?.closeNow().catch((error: unknown) => this.notice(error));
     if (links) await host.removeJob(links, null);
     await removeFilter(host.opener, filter);
     if (plan.reopened) await setReadOnly(host.opener, plan.target, true).catch(() => undefined);
