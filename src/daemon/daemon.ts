@@ -166,6 +166,7 @@ export class Daemon {
       this.quorumEvent(node.name, event);
       return;
     }
+    if (event.fatal) node.eject();
     this.environment.notice?.(corruptionNotice(event));
     this.emit('BLOCK_IMAGE_CORRUPTED', {
       device: '',

@@ -141,6 +141,8 @@ export interface NodeView {
   info(): BlockNodeInfo;
   /** The engine has reported a write above the threshold: there is none any more. */
   thresholdPassed(): void;
+  /** Its image turned out to be corrupt: requests fail, and there are no facts to be told. */
+  eject(): void;
 }
 
 /** The internal snapshots of an image. An index is that in `list`. Failures are the engine's `BlockError`s. */

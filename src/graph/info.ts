@@ -4,6 +4,7 @@ import { Errno } from '../files/contract';
 import type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo } from './api';
 import { belowInChain } from './chain';
 import { dirtyInfo } from './bitmaps';
+import { GraphError } from './errors';
 import { fullBackingName } from './filename';
 import { Role, type BlockNode } from './node';
 import { listSnapshots, snapshotsOf } from './images/snapshots';
@@ -20,6 +21,7 @@ function allocatedBytes(node: BlockNode): number | null {
 
 /** Facts of one node. Members that do not apply are left out. */
 export function nodeInfo(node: BlockNode): BlockNodeInfo {
+  if (node.ejected) throw new GraphError(`Block device ${node.name} is ejected`);
   const info: BlockNodeInfo = {
     filename: node.filename,
     format: node.driver,

@@ -101,6 +101,8 @@ export class BlockNode implements NodeView, LinkParent {
   ready = false;
   /** A write that ends above this many bytes is reported once; 0: none is. */
   writeThreshold = 0;
+  /** Of no use any more: its image turned out to be corrupt. */
+  ejected = false;
   /** A filter that a job made without being given a name for it. */
   implicit = false;
   private opened: NodeHandle | null = null;
@@ -211,6 +213,10 @@ export class BlockNode implements NodeView, LinkParent {
 
   thresholdPassed(): void {
     this.writeThreshold = 0;
+  }
+
+  eject(): void {
+    this.ejected = true;
   }
 
   /** What all users together need of this node, and what all of them share. */
