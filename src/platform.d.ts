@@ -27,21 +27,35 @@ declare const performance: { now(): number };
 declare const crypto: {
   getRandomValues<T extends ArrayBufferView>(array: T): T;
   /** Missing in pages that were not loaded safely. */
-  readonly subtle?: {
-    importKey(
-      format: 'raw',
-      key: Uint8Array,
-      algorithm: 'PBKDF2',
-      extractable: false,
-      usages: readonly 'deriveBits'[],
-    ): Promise<object>;
-    deriveBits(
-      algorithm: { name: 'PBKDF2'; hash: string; salt: Uint8Array; iterations: number },
-      key: object,
-      bits: number,
-    ): Promise<ArrayBuffer>;
-  };
+  readonly subtle?: SubtleCrypto;
 };
+interface SubtleCrypto {
+  importKey(
+    format: 'raw',
+    key: Uint8Array,
+    algorithm: 'PBKDF2' | 'AES-CBC',
+    extractable: false,
+    usages: readonly ('deriveBits' | 'encrypt' | 'decrypt')[],
+  ): Promise<CryptoKey>;
+  deriveBits(
+    algorithm: { name: 'PBKDF2'; hash: string; salt: Uint8Array; iterations: number },
+    key: CryptoKey,
+    bits: number,
+  ): Promise<ArrayBuffer>;
+  encrypt(
+    algorithm: { name: 'AES-CBC'; iv: Uint8Array },
+    key: CryptoKey,
+    data: Uint8Array,
+  ): Promise<ArrayBuffer>;
+  decrypt(
+    algorithm: { name: 'AES-CBC'; iv: Uint8Array },
+    key: CryptoKey,
+    data: Uint8Array,
+  ): Promise<ArrayBuffer>;
+}
+interface CryptoKey {
+  readonly type: string;
+}
 
 declare namespace WebAssembly {
   class Module {

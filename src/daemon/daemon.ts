@@ -21,6 +21,7 @@ import { ExportTable } from './exports/table';
 import { JobTable } from './jobs/table';
 import { Turns } from './jobs/turns';
 import { ObjectTable } from './objects/table';
+import { ObjectTree } from './objects/tree';
 import { Monitor, type MonitorOptions } from './monitor';
 
 /** What a command answers: a value, never an exception. */
@@ -54,9 +55,11 @@ export class Daemon {
       now: () => performance.now(),
       throttled: () => environment.engine.throttle.delay(),
     });
+    const objects = new ObjectTable({ graph: this.graph, tls: environment.tls });
     this.exports = new ExportTable({
       environment,
       graph: this.graph,
+      hasIothread: (id) => objects.hasIothread(id),
       emit: (event, data) => this.emit(event, data),
       turn: () => turns.next(),
     });
@@ -66,7 +69,8 @@ export class Daemon {
       graph: this.graph,
       jobs: this.jobs,
       exports: this.exports,
-      objects: new ObjectTable({ graph: this.graph }),
+      objects,
+      tree: new ObjectTree(objects, { list: () => [], find: () => undefined }),
       quit: () => this.end(),
     };
     environment.engine.onEvent = (event) => this.engineEvent(event);

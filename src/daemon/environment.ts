@@ -3,6 +3,7 @@ import type { GraphEnvironment } from '../graph/index';
 import type { FileStore } from '../files/contract';
 import type { ByteStream, Listener } from '../nbd/index';
 import type { SocketAddress } from '../qapi/index';
+import type { TlsSupport } from './objects/tls-creds';
 
 /** See `MountStore`. */
 export interface FileMounts {
@@ -24,6 +25,8 @@ export interface DaemonEnvironment extends GraphEnvironment {
   listen?: (address: SocketAddress, serve: (stream: ByteStream) => void) => Promise<Listener>;
   /** The tree of files can show others in the place of its own. Absent: it cannot (a kernel would have to). */
   readonly mounts?: FileMounts;
+  /** What the platform knows of certificates. Absent: it has no TLS. */
+  readonly tls?: TlsSupport;
   /** Called when a `quit` has been answered: all is closed, and the process (or what stands for it) may end. */
   exit(): void;
 }

@@ -179,4 +179,9 @@ export interface FileStore {
   makeDirectory(path: string): Promise<void>;
   /** One text for each file, the same for all names of it; {@link ImageLocks} go by it. */
   identity(path: string): Promise<string>;
+  /**
+   * All that comes out of something that is no file (a pipe, a terminal; open() says EINVAL), up to its end; more than
+   * `limit` bytes: EFBIG. Absent where there are only files.
+   */
+  readStream?(path: string, limit: number): Promise<Uint8Array>;
 }

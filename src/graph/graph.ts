@@ -1,4 +1,5 @@
 /** The graph of one emulated process: what commands and tools do to it. */
+import type { FileStore } from '../files/contract';
 import { Permission } from '../files/locks';
 import type { SnapshotInfo } from '../qapi/types.generated';
 import type {
@@ -79,6 +80,11 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     this.bitmaps = new GraphBitmaps(this.opener.table);
     this.opener.onDrain = () => this.drain();
     this.creator = new Creator(this);
+  }
+
+  /** The files that names of the user mean. */
+  get files(): FileStore {
+    return this.opener.environment.files;
   }
 
   /** Limits that throttle nodes share. */
@@ -217,6 +223,16 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     if (!node) throw new GraphError(`Device '${nodeName}' not found`);
     node.engine.changes.setWriteThreshold(node.handle, bytes);
     node.writeThreshold = bytes;
+  }
+
+  /** Whether a node may get another thread; throws the reason why not. There is one thread, so nothing else is to be done. */
+  checkMovable(nodeName: string, force: boolean): void {
+    const node = this.opener.table.named(nodeName);
+    if (!force && node.parents.some((link) => link.parent instanceof NodeUser)) {
+      throw new GraphError(
+        `Node ${nodeName} is associated with a BlockBackend and could be in use (use force=true to override this check)`,
+      );
+    }
   }
 
   namedBlockNodes(flat: boolean): BlockDeviceInfo[] {

@@ -1,11 +1,7 @@
 /** The option --object of tools. */
 import { ObjectTable } from '../daemon/objects/table';
 import type { BlockGraph } from '../graph';
-import { QmpError } from '../qapi/errors';
 import { parseJson, parseKeyval, visitKeyval, visitType, type ObjectOptions } from '../qapi/index';
-import { ToolFailure } from './failure';
-
-const BAD_ID = "Parameter 'id' expects an identifier";
 
 /** The objects of a tool, which its graph uses. */
 export class ToolObjects {
@@ -16,24 +12,17 @@ export class ToolObjects {
   }
 
   /** Makes the object that a value of --object says; throws for what is wrong with it. */
-  add(text: string): void {
-    try {
-      this.table.add(readObject(text));
-    } catch (error) {
-      if (!(error instanceof QmpError) || error.message !== BAD_ID) throw error;
-      throw new ToolFailure(BAD_ID, [
-        "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
-      ]);
-    }
+  add(text: string): Promise<void> {
+    return this.table.add(readObject(text));
   }
 }
 
 /** Reads the values of all --object options; the result adds the objects to a new graph. Throws for what is wrong with them. */
-export function readObjects(values: readonly string[]): (graph: BlockGraph) => void {
+export function readObjects(values: readonly string[]): (graph: BlockGraph) => Promise<void> {
   const objects = values.map(readObject);
-  return (graph) => {
+  return async (graph) => {
     const table = new ObjectTable({ graph });
-    for (const options of objects) table.add(options);
+    for (const options of objects) await table.add(options);
   };
 }
 

@@ -1,4 +1,5 @@
 /** The chapter on the block core: nodes made, changed, described and removed. */
+import { QmpError } from '../../qapi/index';
 import { amendJob } from '../jobs/amend';
 import { createJob } from '../jobs/create';
 import type { Handlers } from './registry';
@@ -55,6 +56,14 @@ export const blockCore: Handlers = {
 
   'x-blockdev-change': async ({ parent, child, node }, { graph }) => {
     await graph.changeChildren({ parent, child, node });
+    return {};
+  },
+
+  'x-blockdev-set-iothread': (args, { graph, objects }) => {
+    const { 'node-name': nodeName, iothread, force = false } = args;
+    graph.checkMovable(nodeName, force);
+    if (iothread !== null && !objects.hasIothread(iothread))
+      throw new QmpError(`Cannot find iothread ${iothread}`);
     return {};
   },
 

@@ -1,9 +1,10 @@
 /** The chapter on the object model: objects made, looked at, changed and removed. */
+import { listProperties, listTypes } from '../objects/types';
 import type { Handlers } from './registry';
 
 export const objects: Handlers = {
-  'object-add': (options, { objects: table }) => {
-    table.add(options);
+  'object-add': async (options, { objects: table }) => {
+    await table.add(options);
     return {};
   },
 
@@ -12,12 +13,16 @@ export const objects: Handlers = {
     return {};
   },
 
-  'qom-list': ({ path }, { objects: table }) => table.list(path),
+  'qom-list': ({ path }, { tree }) => tree.list(path),
 
-  'qom-get': ({ path, property }, { objects: table }) => table.get(path, property),
+  'qom-get': ({ path, property }, { tree }) => tree.get(path, property),
 
-  'qom-set': ({ path, property, value }, { objects: table }) => {
-    table.set(path, property, value);
+  'qom-set': ({ path, property, value }, { tree }) => {
+    tree.set(path, property, value);
     return {};
   },
+
+  'qom-list-types': (args) => listTypes(args.implements, args.abstract ?? false),
+
+  'qom-list-properties': ({ typename }) => listProperties(typename),
 };

@@ -5,6 +5,7 @@ import type { DaemonEnvironment } from '../environment';
 import type { ExportTable } from '../exports/table';
 import type { JobTable } from '../jobs/table';
 import type { ObjectTable } from '../objects/table';
+import type { ObjectTree } from '../objects/tree';
 
 /** What a handler works with. */
 export interface CommandContext {
@@ -13,6 +14,8 @@ export interface CommandContext {
   readonly jobs: JobTable;
   readonly exports: ExportTable;
   readonly objects: ObjectTable;
+  /** The objects and character devices by their paths. */
+  readonly tree: ObjectTree;
   /** Closes everything; the daemon ends when the reply has been sent. */
   quit(): Promise<void>;
 }

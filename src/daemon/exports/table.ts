@@ -30,6 +30,8 @@ export interface ExportSurroundings {
   readonly environment: DaemonEnvironment;
   readonly graph: BlockGraph;
   emit<N extends EventName>(event: N, data: Events[N]): void;
+  /** Whether there is an object of type iothread with this id. */
+  hasIothread(id: string): boolean;
   /** Resolves when everything else had its turn. */
   turn(): Promise<void>;
 }
@@ -178,8 +180,9 @@ export class ExportTable {
     if (writable && graph.find(nodeName)?.readOnly) {
       throw new QmpError('Cannot export read-only node as writable');
     }
-    if (options.iothread !== undefined && graph.find(nodeName)) {
-      throw new QmpError(`iothread "${options.iothread}" not found`);
+    const { iothread } = options;
+    if (iothread !== undefined && graph.find(nodeName) && !this.surroundings.hasIothread(iothread)) {
+      throw new QmpError(`iothread "${iothread}" not found`);
     }
     const perm = Permission.CONSISTENT_READ | (writable ? Permission.WRITE : 0);
     const user = await graph.attach({ nodeName }, { perm, shared: Permission.ALL });

@@ -1,114 +1,95 @@
-/** The objects of a daemon and the tree of paths that they are found by. */
-import { QmpError, type ObjectOptions, type QmpValue } from '../../qapi/index';
-import type { DaemonObject, ObjectHost, ObjectType, PropertyInfo, PropertyValue } from './object';
-import { throttleGroup } from './throttle-group';
-
-/** All types of objects; a new one is a file of its own and an entry here. */
-const TYPES: readonly ObjectType[] = [throttleGroup];
-
-/** Containers below the root; objects are in the second one. */
-const CONTAINERS = ['backend', 'objects', 'chardevs'];
+/** The objects of a daemon, or of a tool, by id. */
+import { GraphError } from '../../graph/index';
+import { QmpError, type ObjectOptions } from '../../qapi/index';
+import { KINDS, UNAVAILABLE } from './kinds';
+import type { DaemonObject, ObjectHost, ObjectLookup } from './object';
+import { NameTable } from './order';
+import type { TlsCredentials } from './tls-creds';
 
 const IDENTIFIER = /^[A-Za-z][A-Za-z0-9._-]*$/;
-const TYPE: PropertyInfo = { name: 'type', type: 'string' };
 
-interface Entry {
-  type: ObjectType;
-  object: DaemonObject;
-}
+export class ObjectTable implements ObjectLookup {
+  private readonly objects = new Map<string, DaemonObject>();
+  private readonly order = new NameTable();
 
-/** Something that a path leads to: a container, or an object. */
-interface Place {
-  path: string;
-  typeName: string;
-  /** Children, the newest first, with their types. */
-  children: ReadonlyMap<string, string>;
-  entry: Entry | null;
-}
-
-export class ObjectTable {
-  private readonly entries = new Map<string, Entry>();
-
-  constructor(private readonly host: ObjectHost) {}
+  /** The graph finds its secrets here from now on. */
+  constructor(private readonly host: ObjectHost) {
+    host.graph.secrets.source = (id) => this.secret(id);
+  }
 
   /** `object-add`; the options have passed the schema. */
-  add(options: ObjectOptions): void {
+  async add(options: ObjectOptions): Promise<void> {
     const { 'qom-type': name, id, ...properties } = options;
-    const type = TYPES.find((candidate) => candidate.name === name);
-    if (!type) throw new QmpError(`Not available yet: object type '${name}'`);
-    if (!IDENTIFIER.test(id)) throw new QmpError("Parameter 'id' expects an identifier");
-    if (this.entries.has(id)) {
+    if (!IDENTIFIER.test(id)) {
+      throw new GraphError("Parameter 'id' expects an identifier", {
+        hints: ["Identifiers consist of letters, digits, '-', '.', '_', starting with a letter."],
+      });
+    }
+    const reason = UNAVAILABLE[name];
+    if (reason !== undefined) throw new QmpError(`Objects of type ${name} are not available: ${reason}`);
+    const make = KINDS[name];
+    if (!make) throw new QmpError(`invalid object type: ${name}`);
+    const object = make({ id, properties: properties, host: this.host, others: this });
+    if (this.objects.has(id)) {
       throw new QmpError(`attempt to add duplicate property '${id}' to object (type 'container')`);
     }
-    this.entries.set(id, { type, object: type.create(id, properties, this.host) });
+    // It is there while it completes, as with QEMU: it can name itself, and one that fails leaves a trace in the order.
+    this.objects.set(id, object);
+    this.order.add(id);
+    try {
+      await object.complete?.();
+    } catch (error) {
+      this.drop(id, object);
+      throw error;
+    }
   }
 
   /** `object-del` */
   remove(id: string): void {
-    const entry = this.entries.get(id);
-    if (!entry) throw new QmpError(`object '${id}' not found`);
-    if (entry.object.inUse()) throw new QmpError(`object '${id}' is in use, can not be deleted`);
-    this.entries.delete(id);
-    entry.object.remove();
+    const object = this.objects.get(id);
+    if (!object) throw new QmpError(`object '${id}' not found`);
+    if (object.inUse?.()) throw new QmpError(`object '${id}' is in use, can not be deleted`);
+    this.drop(id, object);
   }
 
-  /** `qom-list` */
-  list(path: string): PropertyInfo[] {
-    const { children, entry } = this.find(path);
-    const below = [...children].map(([name, type]) => ({ name, type: `child<${type}>` }));
-    return [TYPE, ...below, ...(entry?.type.properties ?? [])];
+  private drop(id: string, object: DaemonObject): void {
+    this.objects.delete(id);
+    this.order.remove(id);
+    object.remove?.();
   }
 
-  /** `qom-get` */
-  get(path: string, property: string): PropertyValue {
-    const place = this.find(path);
-    if (property === TYPE.name) return place.typeName;
-    if (place.children.has(property)) return `${place.path === '/' ? '' : place.path}/${property}`;
-    return this.entryWith(place, property).object.get(property);
+  /** The ids, as QEMU lists them. */
+  list(): string[] {
+    return this.order.list();
   }
 
-  /** `qom-set` */
-  set(path: string, property: string, value: QmpValue): void {
-    const place = this.find(path);
-    if (property === TYPE.name || place.children.has(property)) {
-      throw new QmpError(`Property '${place.typeName}.${property}' is not writable`);
-    }
-    this.entryWith(place, property).object.set(property, value);
+  find(id: string): DaemonObject | undefined {
+    return this.objects.get(id);
   }
 
-  private entryWith({ typeName, entry }: Place, property: string): Entry {
-    if (entry?.type.properties.some(({ name }) => name === property)) return entry;
-    throw new QmpError(`Property '${typeName}.${property}' not found`);
+  count(typeName: string): number {
+    return [...this.objects.values()].filter((object) => object.typeName === typeName).length;
   }
 
-  /** What an absolute path leads to, or the end of one. */
-  private find(path: string): Place {
-    const words = path.split('/').filter((word) => word !== '');
-    const [container = '', id, ...rest] = words;
-    const objects = [...this.entries].reverse().map(([name, { type }]) => [name, type.name] as const);
-    const inside = (name: string): Place => ({
-      path: `/${name}`,
-      typeName: 'container',
-      children: new Map(name === 'objects' ? objects : []),
-      entry: null,
-    });
-    const atObject = (name: string | undefined): Place | null => {
-      const entry = name === undefined ? undefined : this.entries.get(name);
-      if (!entry) return null;
-      return { path: `/objects/${name}`, typeName: entry.type.name, children: new Map(), entry };
-    };
-    let place: Place | null = null;
-    if (words.length === 0 && path.startsWith('/')) {
-      const children = new Map(CONTAINERS.map((name) => [name, 'container']));
-      place = { path: '/', typeName: 'container', children, entry: null };
-    } else if (CONTAINERS.includes(container) && id === undefined) {
-      place = inside(container);
-    } else if (container === 'objects' && rest.length === 0) {
-      place = atObject(id);
-    } else if (!path.startsWith('/') && id === undefined) {
-      place = atObject(container);
-    }
-    if (!place) throw new QmpError(`Device '${path}' not found`, 'DeviceNotFound');
-    return place;
+  secret(id: string): Uint8Array {
+    const object = this.objects.get(id);
+    if (!object) throw new QmpError(`No secret with id '${id}'`);
+    if (!object.secret) throw new QmpError(`Object with id '${id}' is not a secret`);
+    const bytes = object.secret();
+    if (!bytes) throw new QmpError(`Secret with id '${id}' has no data`);
+    return bytes;
+  }
+
+  /** Credentials for TLS; throws the text for the user. */
+  tls(id: string): TlsCredentials {
+    const object = this.objects.get(id);
+    if (!object) throw new QmpError(`No TLS credentials with id '${id}'`);
+    if (!object.tls) throw new QmpError(`Object with id '${id}' is not TLS credentials`);
+    return object.tls;
+  }
+
+  /** Whether there is an iothread of this id. */
+  hasIothread(id: string): boolean {
+    return this.objects.get(id)?.typeName === 'iothread';
   }
 }

@@ -1,5 +1,5 @@
 /** The files of the host under Node.js. */
-import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, createReadStream, fstatSync, openSync, statSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, rmdir, stat, unlink, lstat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { Errno, FileError } from '../contract';
@@ -36,6 +36,21 @@ export class NodeStore implements FileStore {
     } catch (error) {
       throw fileError(error);
     }
+  }
+
+  async readStream(path: string, limit: number): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    try {
+      for await (const piece of createReadStream(this.hostPath(path)) as AsyncIterable<Uint8Array>) {
+        length += piece.length;
+        if (length > limit) throw new FileError(Errno.EFBIG);
+        pieces.push(piece);
+      }
+    } catch (error) {
+      throw fileError(error);
+    }
+    return Buffer.concat(pieces);
   }
 
   async info(path: string): Promise<FileInfo> {

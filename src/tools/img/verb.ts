@@ -104,7 +104,7 @@ export class VerbSession {
   private async addObject(text: string): Promise<void> {
     // The schema is loaded only if it is needed.
     this.objects ??= new (await import('../objects')).ToolObjects(this.graph());
-    this.objects.add(text);
+    await this.objects.add(text);
   }
 
   /** The graph of this process, with its objects; it is closed when the verb ends. */

@@ -26,7 +26,7 @@ export class IoSession {
     /** --image-opts was given: `open` takes no -o. */
     readonly imageOpts: boolean,
     /** Adds the objects of the command line to a new graph. */
-    private readonly addObjects: ((graph: BlockGraph) => void) | null = null,
+    private readonly addObjects: ((graph: BlockGraph) => Promise<void>) | null = null,
   ) {}
 
   /** A line for standard output, without its line feed. */
@@ -66,7 +66,7 @@ export class IoSession {
     }
   }
 
-  private newGraph(): BlockGraph {
+  private async newGraph(): Promise<BlockGraph> {
     const { engine, files, locks } = this.context;
     const graph = new BlockGraph({
       engine,
@@ -75,18 +75,18 @@ export class IoSession {
       warn: (text) => this.warn(text),
       notice: (text) => this.complain(text),
     });
-    this.addObjects?.(graph);
+    await this.addObjects?.(graph);
     return graph;
   }
 
   /** Throws what is wrong with the objects of the command line. */
-  checkObjects(): Promise<void> {
-    return this.newGraph().close();
+  async checkObjects(): Promise<void> {
+    await (await this.newGraph()).close();
   }
 
   /** Opens an image without keeping it. */
   async openFile(request: OpenImageRequest): Promise<OpenFile> {
-    const graph = this.newGraph();
+    const graph = await this.newGraph();
     // Commands that change the size take the permission for that themselves.
     const perm = request.readOnly
       ? Permission.CONSISTENT_READ
