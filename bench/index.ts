@@ -3,6 +3,7 @@
  * the run, for timings depend on the machine.
  */
 import { startBrowser } from '../test/browser/browser';
+import { opfsJobLines } from './browser/jobs';
 import { opfsLines } from './browser/opfs';
 import { pageStartLine } from './browser/page-start';
 import { type Images, makeImages } from './images';
@@ -18,7 +19,11 @@ import { type Line, machine, table } from './report';
 async function browserLines(images: Images): Promise<[Line[], string]> {
   const browser = await startBrowser();
   try {
-    const lines = [...(await opfsLines(browser, images)), await pageStartLine(browser.context)];
+    const lines = [
+      ...(await opfsLines(browser, images)),
+      ...(await opfsJobLines(browser)),
+      await pageStartLine(browser.context),
+    ];
     return [lines, `Chromium ${browser.context.browser()?.version() ?? 'of unknown version'}`];
   } finally {
     await browser.close();
