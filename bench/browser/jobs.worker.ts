@@ -140,8 +140,7 @@ export async function jobAgainstCopy(
   if (format === 'qcow2') {
     await commands.addImage('target', 'made.qcow2', bytes);
     await commands.copy('mirror');
-    for (const node of ['source', 'target'])
-      await commands.execute('blockdev-del', { 'node-name': node });
+    for (const node of ['source', 'target']) await commands.execute('blockdev-del', { 'node-name': node });
     const file = { driver: 'file', filename: 'made.qcow2' };
     await commands.execute('blockdev-add', { ...source, driver: 'qcow2', file });
   }
