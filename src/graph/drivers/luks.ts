@@ -8,11 +8,13 @@ import { GraphError } from '../errors';
 import type { Creator } from '../images/create';
 import { createLuksImage } from '../images/createluks';
 import { amendKeys } from '../luks/amend';
+import { AMEND_OPTIONS, amendValues, keyAmendment } from '../images/amendluks';
 import { makeCipher } from '../luks/cipherspec';
 import { LuksContainer } from '../luks/container';
 import { SECTOR } from '../luks/header';
 import { nodeStorage } from '../luks/storage';
 import { Role, type BlockNode } from '../node';
+import type { QCryptoBlockAmendOptionsLUKS } from '../../qapi/types.generated';
 import type { Options } from '../options';
 import { refreshPermissions } from '../permissions';
 import type { Secrets } from '../secrets';
@@ -71,6 +73,25 @@ const CREATE_OPTIONS: readonly CreateOption[] = [
   { name: 'preallocation', type: 'str', help: 'Preallocation mode (allowed values: off, falloc, full)' },
 ];
 
+/** Changes key slots; meanwhile nobody else may look at the container. */
+async function changeKeys(
+  node: BlockNode,
+  options: QCryptoBlockAmendOptionsLUKS,
+  force: boolean,
+): Promise<void> {
+  const state = opened.get(node);
+  if (!state) throw new GraphError(`Node '${node.name}' is not open`);
+  const { container, secrets, keySecret } = state;
+  updating.add(node);
+  try {
+    await refreshPermissions([node]);
+    await amendKeys({ container, secrets, openedWith: keySecret, force }, options);
+  } finally {
+    updating.delete(node);
+    await refreshPermissions([node]);
+  }
+}
+
 export const luks: Driver = {
   name: 'luks',
   protocol: false,
@@ -119,16 +140,12 @@ export const luks: Driver = {
   },
   encrypted: () => true,
   async amend(node, options, force) {
-    const { container, secrets, keySecret } = opened.get(node) ?? {};
-    if (options.driver !== 'luks' || !container || !secrets) return;
-    updating.add(node);
-    try {
-      await refreshPermissions([node]);
-      await amendKeys({ container, secrets, openedWith: keySecret ?? null, force }, options);
-    } finally {
-      updating.delete(node);
-      await refreshPermissions([node]);
-    }
+    if (options.driver === 'luks') await changeKeys(node, options, force);
+  },
+  imageAmend: {
+    options: AMEND_OPTIONS,
+    start: (node, values, force) =>
+      keyAmendment(amendValues(values), (options) => changeKeys(node, options, force)),
   },
   createOptions: CREATE_OPTIONS,
   async createImage(creator: Creator, filename: string, values: CreateValues) {

@@ -13,6 +13,7 @@ import { GraphError } from '../errors';
 import { ITER_TIME } from '../luks/amend';
 import {
   checkCipher,
+  checkMode,
   CIPHER_ALGORITHMS,
   CIPHER_MODES,
   IV_GENERATORS,
@@ -50,6 +51,7 @@ export function newContainer(
   const password = secrets.lookupText(id);
   const cipher = cipherOf(options);
   checkCipher(cipher);
+  checkMode(cipher);
   const hash = options['hash-alg'] ?? 'sha256';
   return { cipher, hash, iterTime: options['iter-time'] ?? ITER_TIME, password, detached };
 }

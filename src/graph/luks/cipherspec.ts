@@ -90,7 +90,7 @@ function splitOnce(text: string, mark: string): [string, string?] {
 }
 
 /** Throws for parts that do not go together. */
-export function checkCipher({ algorithm, mode, ivgen, ivHash }: CipherSpec): void {
+export function checkCipher({ algorithm, ivgen, ivHash }: CipherSpec): void {
   const { cipher } = CIPHERS[algorithm];
   if (ivgen === 'essiv') {
     if (ivHash === null) throw new GraphError('Missing IV generator hash specification');
@@ -104,7 +104,13 @@ export function checkCipher({ algorithm, mode, ivgen, ivHash }: CipherSpec): voi
       throw new GraphError(`Cipher ${algorithm} not supported with essiv`);
     }
   }
-  if (mode === 'xts' && SHORT_BLOCKS.includes(cipher)) throw new GraphError('Unsupported cipher mode xts');
+}
+
+/** Throws for a mode that the cipher does not have; it is looked at when data is to be read or written. */
+export function checkMode({ algorithm, mode }: CipherSpec): void {
+  if (mode === 'xts' && SHORT_BLOCKS.includes(CIPHERS[algorithm].cipher)) {
+    throw new GraphError('Unsupported cipher mode xts');
+  }
 }
 
 /** The cipher name that a header holds. */
@@ -128,10 +134,12 @@ export function keyBytesOf({ algorithm, mode }: CipherSpec): number {
  */
 export async function makeCipher(
   engine: EngineCrypto,
-  { algorithm, mode, ivgen, ivHash }: CipherSpec,
+  spec: CipherSpec,
   key: Uint8Array,
   sectorBytes = 512,
 ): Promise<CipherHandle> {
+  checkMode(spec);
+  const { algorithm, mode, ivgen, ivHash } = spec;
   const { cipher } = CIPHERS[algorithm];
   const iv = ivgen;
   if (iv !== 'essiv' || ivHash === null) return engine.make({ cipher, mode, iv, key, sectorBytes });

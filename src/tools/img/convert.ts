@@ -241,8 +241,8 @@ async function run(
     total += await step(`Could not get size of ${name}: `, () => source.length());
   }
   if (request.snapshot !== undefined) await showSnapshot(sources, request.snapshot);
-  const backing = await prepareTarget(session, graph, request, sources, targetName, total);
-  const target = await openTarget(session, graph, request, targetName, backing);
+  const { backing, keys } = await prepareTarget(session, graph, request, sources, targetName, total);
+  const target = await openTarget(session, graph, request, targetName, { backing, keys });
   const warn = (text: string): void => session.warn(text);
   try {
     if (request.noCreate && target.length() < total) {
@@ -282,7 +282,15 @@ function sourceSharing(forceShare: boolean): Pick<OpenImageRequest, 'forceShare'
   return { permissions: { perm: Permission.CONSISTENT_READ, shared } };
 }
 
-/** Checks all that can be wrong with the target, and makes it. Answers whether it has a backing file. */
+/** What is known of a target before it is opened. */
+interface Target {
+  /** It has a backing file. */
+  backing: boolean;
+  /** Options that say which secrets a new image was encrypted with. */
+  keys: Record<string, string>;
+}
+
+/** Checks all that can be wrong with the target, and makes it. */
 async function prepareTarget(
   session: VerbSession,
   graph: BlockGraph,
@@ -290,7 +298,7 @@ async function prepareTarget(
   sources: readonly BlockUser[],
   filename: string,
   total: number,
-): Promise<boolean> {
+): Promise<Target> {
   const format = request.targetFormat ?? 'raw';
   const refuse = (condition: boolean, text: string): void => {
     if (condition) throw new ToolFailure(text);
@@ -336,7 +344,8 @@ async function prepareTarget(
       graph.createImage({ filename, format, values }),
     );
   }
-  return hasBacking;
+  const keys = Object.entries(values).filter(([name]) => name.endsWith('key-secret'));
+  return { backing: hasBacking, keys: Object.fromEntries(keys.map(([name, id]) => [name, String(id)])) };
 }
 
 function checkCompression(format: string, values: CreateValues): void {
@@ -351,13 +360,14 @@ async function openTarget(
   graph: BlockGraph,
   request: Request,
   name: string,
-  hasBacking: boolean,
+  { backing, keys }: Target,
 ): Promise<BlockUser> {
   const how = {
     cache: readCache(request.targetCache, 'cache option'),
     discard: request.minimumZeros === 0 ? ('ignore' as const) : ('unmap' as const),
     // A new image has no other backing file than the one it was told.
-    noBacking: !hasBacking && !request.noCreate,
+    noBacking: !backing && !request.noCreate,
+    ...(Object.keys(keys).length > 0 && { options: keys }),
   };
   const format = request.targetImageOpts ? request.targetFormat : (request.targetFormat ?? 'raw');
   return session.open(graph, { name, imageOpts: request.targetImageOpts, format }, how);

@@ -129,7 +129,7 @@ export class VerbSession {
   async open(
     graph: BlockGraph,
     image: { name: string; imageOpts: boolean; format?: string | undefined },
-    how: Omit<OpenImageRequest, 'filename' | 'options' | 'format'>,
+    how: Omit<OpenImageRequest, 'filename' | 'format'>,
   ): Promise<BlockUser> {
     const request: OpenImageRequest = { ...how };
     if (image.imageOpts) {
