@@ -1,5 +1,4 @@
-/** Backing chains: walking them, finding images in them, and keeping them as they are. */
-import { resolveStored } from './filename';
+/** Backing chains: walking them, and keeping them as they are. */
 import { Role, type BlockNode, type Link } from './node';
 
 /** The link that the chain goes on by: to the backing node, or to what a filter filters. */
@@ -39,17 +38,6 @@ export function inChain(top: BlockNode, node: BlockNode): boolean {
 /** The node whose next one below is `node`, seen from `top`; null: `node` is not below `top`. */
 export function overlayOf(top: BlockNode, node: BlockNode): BlockNode | null {
   return chain(top).find((at) => !at.isFilter && backingOf(at) === skipFilters(node)) ?? null;
-}
-
-/** The image below `top` whose file has this name, as stored in the image above it or as opened. */
-export function findBacking(top: BlockNode, filename: string): BlockNode | null {
-  for (let at = skipFilters(top); at; at = backingOf(at)) {
-    const below = backingOf(at);
-    if (!below) continue;
-    if (below.filename === filename || at.backingFile === filename) return below;
-    if (at.exactFilename !== '' && below.filename === resolveStored(at, filename)) return below;
-  }
-  return null;
 }
 
 /** Forbids changes of the links from `top` down to `base`; the result allows them again. */

@@ -367,7 +367,7 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
   }
 
   findCommit(request: CommitRequest): Promise<CommitGraph | ActiveCommit> {
-    return this.exclusive(() => Promise.resolve(CommitGraph.find(this, request)));
+    return this.exclusive(() => CommitGraph.find(this, request));
   }
 
   /** `blockdev-mirror`: the filter is in its place when it resolves. */

@@ -25,6 +25,7 @@ import type {
 import { changeBackingFile } from './images/backingname';
 import { checkBitmapsResizable } from './bitmaps';
 import { skipFilters } from './chain';
+import { findBacking } from './chainnames';
 import { findAmender } from './drivers/table';
 import { toGraphError } from './errors';
 import { resolveNamed } from './filename';
@@ -34,7 +35,7 @@ import type { Opener } from './open';
 import { attach, detach, refreshPermissions } from './permissions';
 import { PROBE_BYTES, probeFormat } from './images/probe';
 import { snapshotsOf } from './images/snapshots';
-import { beginEmpty, findNamed, openBase, type WritableBase } from './images/toolchain';
+import { beginEmpty, openBase, type WritableBase } from './images/toolchain';
 
 /** What of the graph a user needs. */
 export interface UserHost {
@@ -244,7 +245,7 @@ export class NodeUser implements BlockUser, LinkParent {
   }
 
   findBacking(name: string): Promise<NodeView | null> {
-    return findNamed(this.host, this.root.node, name);
+    return findBacking(this.host.opener, this.root.node, name);
   }
 
   resolve(name: string, opened: string): string {

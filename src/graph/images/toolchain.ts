@@ -1,30 +1,11 @@
-/** What tools do to backing chains: find an image in one, write to a base, empty an overlay. */
+/** What tools do to backing chains: write to a base, empty an overlay. */
 import { BlockError } from '../../engine/contract';
 import { Errno } from '../../files/contract';
 import { Permission } from '../../files/locks';
-import { backingOf, findBacking, skipFilters } from '../chain';
-import { resolveStored } from '../filename';
+import { skipFilters } from '../chain';
 import type { BlockNode } from '../node';
 import { setReadOnly } from '../changes/reopen';
 import { NodeUser, type UserHost } from '../user';
-
-/**
- * The image below `top` that a user calls `name`: as stored in the image above it, as opened, or by another name of the same
- * file. Names are relative to the image above. Null: there is none.
- */
-export async function findNamed(host: UserHost, top: BlockNode, name: string): Promise<BlockNode | null> {
-  const found = findBacking(top, name);
-  if (found) return found;
-  const { files } = host.opener.environment;
-  const identity = (file: string): Promise<string | null> => files.identity(file).catch(() => null);
-  for (let at = skipFilters(top); at; at = backingOf(at)) {
-    const below = backingOf(at);
-    if (!below || below.exactFilename === '' || at.exactFilename === '') continue;
-    const wanted = await identity(resolveStored(at, name));
-    if (wanted !== null && wanted === (await identity(below.exactFilename))) return below;
-  }
-  return null;
-}
 
 /** An image of a chain that is written to although others read it as their backing file. */
 export interface WritableBase {

@@ -1,7 +1,8 @@
 /** block-commit of images below the active one: what is checked, what the job holds, and what the chain is afterwards. */
 import { Permission } from '../../files/locks';
 import { changeBackingFile } from '../images/backingname';
-import { backingOf, chain, findBacking, freezeChain, inChain, overlayOf, skipFilters } from '../chain';
+import { backingOf, chain, freezeChain, inChain, overlayOf, skipFilters } from '../chain';
+import { findBacking } from '../chainnames';
 import { GraphChange, refreshNames } from '../changes/change';
 import { GraphError } from '../errors';
 import { commitTop, insertFilter, removeFilter } from './filter';
@@ -62,11 +63,11 @@ export class CommitGraph {
   ) {}
 
   /** Checks everything. Inside an exclusive change. The active layer is committed by a mirror. */
-  static find(host: JobHost, request: CommitRequest): CommitGraph | ActiveCommit {
+  static async find(host: JobHost, request: CommitRequest): Promise<CommitGraph | ActiveCommit> {
     const device = findDevice(host, request.device);
     checkNoJob(device);
-    const top = findTop(host, device, request);
-    const base = findBase(host, top, request);
+    const top = await findTop(host, device, request);
+    const base = await findBase(host, top, request);
     for (const node of chain(top, base)) checkNoJob(node);
     if (top === base) throw new GraphError('cannot commit an image into itself');
     checkNoJob(base);
@@ -186,7 +187,11 @@ function findDevice(host: JobHost, name: string): BlockNode {
   return device;
 }
 
-function findTop(host: JobHost, device: BlockNode, { top, topNode }: CommitRequest): BlockNode {
+async function findTop(
+  host: JobHost,
+  device: BlockNode,
+  { top, topNode }: CommitRequest,
+): Promise<BlockNode> {
   if (topNode !== undefined && top !== undefined)
     throw new GraphError("'top-node' and 'top' are mutually exclusive");
   if (topNode !== undefined) {
@@ -195,12 +200,16 @@ function findTop(host: JobHost, device: BlockNode, { top, topNode }: CommitReque
     return node;
   }
   if (top === undefined || top === device.filename) return skipFilters(device) ?? device;
-  const node = findBacking(device, top);
+  const node = await findBacking(host.opener, device, top);
   if (!node) throw new GraphError(`Top image file ${top} not found`);
   return node;
 }
 
-function findBase(host: JobHost, top: BlockNode, { base, baseNode }: CommitRequest): BlockNode {
+async function findBase(
+  host: JobHost,
+  top: BlockNode,
+  { base, baseNode }: CommitRequest,
+): Promise<BlockNode> {
   if (baseNode !== undefined && base !== undefined)
     throw new GraphError("'base-node' and 'base' are mutually exclusive");
   if (baseNode !== undefined) {
@@ -209,7 +218,7 @@ function findBase(host: JobHost, top: BlockNode, { base, baseNode }: CommitReque
     return node;
   }
   if (base !== undefined) {
-    const node = findBacking(top, base);
+    const node = await findBacking(host.opener, top, base);
     if (!node) throw new GraphError(`Can't find '${base}' in the backing chain`);
     return node;
   }

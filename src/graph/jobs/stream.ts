@@ -1,7 +1,8 @@
 /** block-stream in the graph: what is checked, what the job holds while it runs, and what the chain is afterwards. */
 import { Permission } from '../../files/locks';
 import { changeBackingFile } from '../images/backingname';
-import { belowInChain, chain, findBacking, freezeChain, inChain, overlayOf, skipFilters } from '../chain';
+import { belowInChain, chain, freezeChain, inChain, overlayOf, skipFilters } from '../chain';
+import { findBacking } from '../chainnames';
 import { checkNoJob, type JobLinks } from './links';
 import { GraphChange, refreshNames } from '../changes/change';
 import { explain, GraphError } from '../errors';
@@ -60,7 +61,7 @@ export class StreamGraph {
     if (bottom !== undefined && baseNode !== undefined)
       throw new GraphError("'bottom' and 'base-node' cannot be specified at the same time");
     const top = table.lookup(request.device, request.device);
-    const below = findBase(host, top, request);
+    const below = await findBase(host, top, request);
     const end = bottom === undefined ? null : findBottom(host, top, bottom);
     const last = end ?? (below ? overlayOf(top, below) : (chain(top).findLast((n) => !n.isFilter) ?? top));
     const kept = last ? belowInChain(last) : null;
@@ -179,9 +180,9 @@ export class StreamGraph {
   }
 }
 
-function findBase(host: JobHost, top: BlockNode, request: StreamRequest): BlockNode | null {
+async function findBase(host: JobHost, top: BlockNode, request: StreamRequest): Promise<BlockNode | null> {
   if (request.base !== undefined) {
-    const base = findBacking(top, request.base);
+    const base = await findBacking(host.opener, top, request.base);
     if (!base) throw new GraphError(`Can't find '${request.base}' in the backing chain`);
     return base;
   }
