@@ -37,4 +37,6 @@ export interface SessionHost {
   turn(): Promise<void>;
   /** null: requests may be served now; else they may when it resolves (a change of the graph is being made). */
   held(): Promise<void> | null;
+  /** Milliseconds that the requests since it was last asked are to take longer (throttle nodes). */
+  throttled(): number;
 }

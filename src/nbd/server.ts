@@ -61,6 +61,7 @@ export class NbdServer implements HandshakeHost {
       buffer: this.buffer,
       turn: () => surroundings.turn(),
       held: () => surroundings.held(),
+      throttled: () => surroundings.engine.throttle.delay(),
     };
   }
 

@@ -58,6 +58,9 @@ function wireError(error: BlockError): WireError {
   }
 }
 
+/** Requests that throttle nodes let pass freely. */
+const FREE: readonly number[] = [Command.FLUSH, Command.BLOCK_STATUS];
+
 /** What is said about requests that failed. */
 const FAILURES: Readonly<Record<number, string>> = {
   [Command.READ]: 'reading from file failed',
@@ -83,6 +86,8 @@ export class Transmission {
   /** When the work under way began. */
   private began = 0;
   private ended = false;
+  /** When all is paid for that this client was served through throttle nodes; milliseconds of the clock. */
+  private due = 0;
   /** Told when a request ends or replies were taken. */
   private readonly waiting = new Set<() => void>();
 
@@ -121,6 +126,7 @@ export class Transmission {
       // Replies that are complete go out first.
       await Promise.resolve();
       this.ended = true;
+      this.wake();
       while (this.running > 0) await this.change();
     }
   }
@@ -130,7 +136,7 @@ export class Transmission {
     for (let hold = this.host.held(); hold; hold = this.host.held()) await hold;
     const work = this.work(request, payload);
     this.running++;
-    if (this.advance(request, work)) {
+    if (!this.owes(request) && this.advance(request, work)) {
       this.finish(0);
     } else {
       const bytes = Math.min(request.length, MAX_PAYLOAD);
@@ -149,10 +155,36 @@ export class Transmission {
   private async goOn(request: Request, work: Work, bytes: number): Promise<void> {
     do {
       await this.breathe();
-      for (let hold = this.host.held(); hold; hold = this.host.held()) await hold;
-      while (this.unsent > MAX_UNSENT) await this.change();
+      for (let wait = this.obstacle(request); wait; wait = this.obstacle(request)) await wait;
     } while (!this.advance(request, work));
     this.finish(bytes);
+  }
+
+  /** What a request has to wait for; null: nothing. */
+  private obstacle(request: Request): Promise<void> | null {
+    const held = this.host.held();
+    if (held) return held;
+    if (this.unsent > MAX_UNSENT) return this.change();
+    return this.owes(request) ? this.payment() : null;
+  }
+
+  /** Whether a request has to wait until those before it are paid for. Nobody waits for a client that has gone. */
+  private owes(request: Request): boolean {
+    return !this.ended && !FREE.includes(request.type) && performance.now() < this.due;
+  }
+
+  /** Resolves when all is paid for, or when something else changes. */
+  private payment(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.waiting.delete(done);
+        resolve();
+      };
+      // Timers may be early by a part of a millisecond.
+      const timer = setTimeout(done, Math.ceil(this.due - performance.now()));
+      this.waiting.add(done);
+    });
   }
 
   private finish(bytes: number): void {
@@ -168,6 +200,13 @@ export class Transmission {
 
   /** Works for some milliseconds; true: the request is done. */
   private advance(request: Request, work: Work): boolean {
+    const done = this.workOn(request, work);
+    const delay = this.host.throttled();
+    if (delay > 0) this.due = Math.max(this.due, performance.now() + delay);
+    return done;
+  }
+
+  private workOn(request: Request, work: Work): boolean {
     try {
       for (;;) {
         if (work.next().done === true) return true;
