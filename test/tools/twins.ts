@@ -226,6 +226,7 @@ function maskTimes(text: string): string {
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'DATE')
     .replace(/"(date-n?sec)": \d+/g, '"$1": 0')
     .replace(/(ops; )[0-9:.]+ (?:sec )?\(.* ops\/sec\)/g, '$1TIME')
+    .replace(/(Run completed in )[0-9.]+( seconds)/g, '$1TIME$2')
     .replace(/^(\d+,\d+,)[0-9:.]+,[0-9.]+,[0-9.]+$/gm, '$1TIME');
 }
 
@@ -247,6 +248,11 @@ function texts91(text: string): string {
       /^qemu-img(?: \w+)?: (option requires an argument|option '\S+' requires an argument|missing argument for option).*$/gm,
       'NO VALUE',
     )
+    .replace(
+      /^qemu-img: Invalid (request count|queue depth|pattern byte|flush interval) specified(: '.*'|\. Must be .*)\.$/gm,
+      'qemu-img: Invalid $1 specified',
+    )
+    .replace(/^qemu-img: Invalid step size /gm, 'qemu-img: Invalid step_size ')
     .replace(/^qemu-img: Invalid (.+) specified: '.*'\.$/gm, (_all, what: string) =>
       what === 'number of coroutines'
         ? COROUTINES

@@ -9,13 +9,12 @@ export function verbHelp(verb: Verb): string {
   return `${verb.summary}.\n\nUsage: qemu-img ${verb.name} [options] ${verb.operands}\n\nOptions:\n${rows.join('')}`;
 }
 
-/** `qemu-img --help`. `later`: verbs of the real tool that are not there yet. */
-export function mainHelp(verbs: readonly Verb[], later: readonly string[]): string {
+/** `qemu-img --help`. */
+export function mainHelp(verbs: readonly Verb[]): string {
   return [
     'Makes, shows and converts disk images.\n\n',
     'Usage: qemu-img [--help | --version] VERB [options]\n\nVerbs (qemu-img VERB --help tells more):\n',
     ...verbs.map((verb) => row(verb.name, verb.summary)),
-    `\nNot available yet: ${later.join(', ')}.\n`,
     '\nSizes are bytes in decimal or, with 0x, hexadecimal digits; a suffix k, M, G, T, P or E multiplies by 1024, 1024^2 ...\n',
   ].join('');
 }

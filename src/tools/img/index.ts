@@ -4,11 +4,14 @@ import { ToolExit, ToolFailure, toFailure } from '../failure';
 import { Getopt } from '../getopt';
 import { versionText } from '../version';
 import { amend } from './amend';
+import { bench } from './bench';
 import { bitmap } from './bitmap';
 import { check } from './check';
 import { commit } from './commit';
+import { compare } from './compare';
 import { convert } from './convert';
 import { create } from './create';
+import { dd } from './dd';
 import { mainHelp } from './help';
 import { info } from './info';
 import { map } from './map';
@@ -20,11 +23,14 @@ import { mistakeFailure, PROGRAM, usageFailure, VerbSession, type Verb } from '.
 
 const VERBS: readonly Verb[] = [
   amend,
+  bench,
   bitmap,
   check,
   commit,
+  compare,
   convert,
   create,
+  dd,
   info,
   map,
   measure,
@@ -32,9 +38,6 @@ const VERBS: readonly Verb[] = [
   resize,
   snapshot,
 ];
-
-/** Verbs of the real tool that this one does not have yet. */
-const LATER = ['bench', 'compare', 'dd'];
 
 /** The exit code of a process that Ctrl-C ended. */
 const INTERRUPTED = 130;
@@ -47,11 +50,7 @@ export const qemuImg: Tool = async (words, context) => {
     const [name, ...verbWords] = rest;
     if (name === undefined) throw usageFailure('Not enough arguments');
     const verb = VERBS.find((candidate) => candidate.name === name);
-    if (!verb) {
-      throw LATER.includes(name)
-        ? new ToolFailure(`${name} is not available yet`)
-        : usageFailure(`Command not found: ${name}`);
-    }
+    if (!verb) throw usageFailure(`Command not found: ${name}`);
     session = new VerbSession(context, verbWords, verb);
     const code = await verb.run(session);
     await session.end();
@@ -81,7 +80,7 @@ function readMainOptions(words: readonly string[], print: (text: string) => void
   for (let found = parser.next(); found; found = parser.next()) {
     if (found.kind === 'mistake') throw mistakeFailure(found);
     if (found.code === 'T') throw new ToolFailure('--trace is not supported');
-    print(found.code === 'h' ? mainHelp(VERBS, LATER) : versionText(PROGRAM));
+    print(found.code === 'h' ? mainHelp(VERBS) : versionText(PROGRAM));
     throw new ToolExit(0);
   }
   return parser.operands;

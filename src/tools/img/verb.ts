@@ -1,7 +1,7 @@
 /** What a verb of qemu-img is, and what all of them share: options, errors of usage, opening. */
 import { BlockGraph, type BlockUser, type CacheMode, type OpenImageRequest } from '../../graph';
 import type { ToolContext } from '../context';
-import { step, ToolExit, ToolFailure } from '../failure';
+import { step, toFailure, ToolExit, ToolFailure } from '../failure';
 import { Getopt, type FoundOption, type OptionMistake } from '../getopt';
 import { imageOptions } from '../optionlist';
 import type { ToolObjects } from '../objects';
@@ -29,6 +29,8 @@ export interface Verb {
   /** What stands behind the options. */
   operands: string;
   options: readonly VerbOption[];
+  /** The exit code when an object cannot be made; absent: 1. */
+  objectFailure?: number;
   run(session: VerbSession): Promise<number>;
 }
 
@@ -104,7 +106,12 @@ export class VerbSession {
   private async addObject(text: string): Promise<void> {
     // The schema is loaded only if it is needed.
     this.objects ??= new (await import('../objects')).ToolObjects(this.graph());
-    await this.objects.add(text);
+    try {
+      await this.objects.add(text);
+    } catch (error) {
+      const { message, hints } = toFailure(error);
+      throw new ToolFailure(message, hints, this.verb.objectFailure);
+    }
   }
 
   /** The graph of this process, with its objects; it is closed when the verb ends. */
@@ -154,7 +161,7 @@ export class VerbSession {
 }
 
 /** Reads a size of the command line; `what` names it in the messages. */
-export function readSizeArgument(what: string, text: string, max: bigint = INT64_MAX): bigint {
+export function readSizeArgument(what: string, text: string, max: bigint = INT64_MAX, min = 0n): bigint {
   const value = cvtnum(text);
   if (value === 'invalid') {
     // Two messages of the real tool, each with the name of the program.
@@ -162,8 +169,8 @@ export function readSizeArgument(what: string, text: string, max: bigint = INT64
       `${PROGRAM}: kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.`,
     ]);
   }
-  if (value === 'range' || value > max) {
-    throw new ToolFailure(`Invalid ${what} specified. Must be between 0 and ${max}.`);
+  if (value === 'range' || value > max || value < min) {
+    throw new ToolFailure(`Invalid ${what} specified. Must be between ${min} and ${max}.`);
   }
   return value;
 }
