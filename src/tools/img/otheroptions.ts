@@ -1,4 +1,4 @@
-/** Options of creation of formats that `qemu-img measure` knows, whether it can measure their images or not. */
+/** Options of creation of formats that `qemu-img measure` knows and cannot measure. */
 import type { CreateOption } from '../../graph';
 
 /** Names of options by format; those that are no texts have their type behind a colon. */
