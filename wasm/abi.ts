@@ -397,3 +397,20 @@ export const enum AmendPart {
   /** Operations that are not complete, with the current one. */
   LEFT = 3,
 }
+
+/** What blkverify asked both of its children. */
+export const enum VerifyOp {
+  READ = 0,
+  WRITE = 1,
+}
+
+/** What an entry of a log of writes is; none: data that was written. */
+export const enum LogFlag {
+  FLUSH = 1,
+  /** The data is to be on the medium at once. */
+  FUA = 2,
+  /** It has no data. */
+  DISCARD = 4,
+  /** A mark, whose data is text. */
+  MARK = 8,
+}

@@ -46,3 +46,16 @@ export declare function quorumReport(child: i32, op: i32, errno: i32, offset: f6
 export declare function quorumFailed(node: i32, offset: f64, bytes: f64): void;
 /** Two nodes that must be the same differ at byte `at`, in a read of this range. */
 export declare function contentsMismatch(node: i32, offset: f64, bytes: f64, at: f64): void;
+/**
+ * The children of a blkverify node did not do the same in a request (a {@link VerifyOp}): what was read differs at byte
+ * `at`, or (`at` < 0) they answered `test` and `raw`, 0 or a negative errno each.
+ */
+export declare function verifyMismatch(
+  node: i32,
+  op: i32,
+  offset: f64,
+  bytes: f64,
+  at: f64,
+  test: i32,
+  raw: i32,
+): void;

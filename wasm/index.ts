@@ -404,5 +404,6 @@ export * from './exports/backup';
 export * from './exports/bitmaps';
 export * from './exports/filters';
 export * from './exports/mirror';
+export * from './exports/storagefilters';
 export * from './exports/throttle';
 export * from './exports/quorum';

@@ -166,6 +166,10 @@ export class Daemon {
       node.thresholdPassed();
       return;
     }
+    if (event.kind === 'verify-mismatch') {
+      this.environment.notice?.(mismatchNotice(event));
+      return;
+    }
     if (event.kind !== 'image-corrupted') {
       this.quorumEvent(node.name, event);
       return;

@@ -16,6 +16,7 @@ import type { EngineBitmaps } from './bitmaps';
 import type { Filters } from './filters';
 import type { EngineMirror } from './mirror';
 import type { Quorum, QuorumEvent } from './quorum';
+import type { StorageFilters, VerifyEvent } from './storagefilters';
 import type { Throttle } from './throttle';
 
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
@@ -262,7 +263,7 @@ export interface Snapshot extends NewSnapshot {
 }
 
 /** Something that happened inside a request and that the user is to be told. */
-export type EngineEvent = CorruptionEvent | ThresholdEvent | QuorumEvent;
+export type EngineEvent = CorruptionEvent | ThresholdEvent | QuorumEvent | VerifyEvent;
 
 /** A write is about to end above the threshold that was set; there is none any more. Bytes. */
 export interface ThresholdEvent {
@@ -305,6 +306,7 @@ export interface Engine {
   readonly bitmaps: EngineBitmaps;
   readonly filters: Filters;
   readonly quorum: Quorum;
+  readonly storageFilters: StorageFilters;
   /** Limits of throughput. */
   readonly throttle: Throttle;
   alloc(bytes: number): IoBuffer;

@@ -42,6 +42,7 @@ import { makeFilters, type Filters } from './filters';
 import { makeMirror, type EngineMirror } from './mirror';
 import { makeWriteBack } from './writeback';
 import { makeQuorum, type Quorum } from './quorum';
+import { makeStorageFilters, type StorageFilters } from './storagefilters';
 import { makeThrottle, type Throttle } from './throttle';
 import { Host, readUtf16 } from './host';
 
@@ -84,6 +85,7 @@ class WasmEngine implements Engine {
   onFinding: CheckFinding | null = null;
   readonly filters: Filters;
   readonly quorum: Quorum;
+  readonly storageFilters: StorageFilters;
   readonly throttle: Throttle;
   readonly #host = new Host(this);
   readonly codecs: Codecs = this.#host.codecs;
@@ -121,7 +123,9 @@ class WasmEngine implements Engine {
     });
     this.filters = makeFilters(this.#wasm, (run) => this.#call(run));
     this.quorum = makeQuorum(this.#wasm, (run) => this.#call(run));
+    this.storageFilters = makeStorageFilters(this.#wasm, (run) => this.#call(run));
     this.#host.onQuorum = (event) => this.onEvent?.(event);
+    this.#host.onMismatch = (event) => this.onEvent?.(event);
     this.throttle = makeThrottle(this.#wasm, (run) => this.#call(run));
     this.#host.onFinding = (text, program) => this.onFinding?.(text, program);
     this.#host.onCorruption = (node, message, offset, size, fatal) =>

@@ -4,11 +4,19 @@ import type { CryptoExports } from './crypto';
 import type { FilterExports } from './filters';
 import type { MirrorExports } from './mirror';
 import type { QuorumExports } from './quorum';
+import type { StorageFilterExports } from './storagefilters';
 import type { ThrottleExports } from './throttle';
 
 /** What build/engine.wasm exports; the meaning of each is in wasm/index.ts. */
 export interface EngineExports
-  extends FilterExports, CryptoExports, BackupExports, MirrorExports, QuorumExports, ThrottleExports {
+  extends
+    FilterExports,
+    CryptoExports,
+    BackupExports,
+    MirrorExports,
+    QuorumExports,
+    StorageFilterExports,
+    ThrottleExports {
   memory: WebAssembly.Memory;
   record(): number;
   errorAddress(): number;

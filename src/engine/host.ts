@@ -4,6 +4,7 @@ import type { BlockFile } from '../files/contract';
 import { CodecTable } from './codecs';
 import { BlockError } from './contract';
 import { quorumImports, type QuorumEvent } from './quorum';
+import { mismatchImports, type VerifyEvent } from './storagefilters';
 import type { Zstd } from './zstd';
 
 /** What the data plane reports while a request runs. */
@@ -26,6 +27,7 @@ export class Host {
   onCorruption: CorruptionReport | null = null;
   onThreshold: ThresholdReport | null = null;
   onQuorum: ((event: QuorumEvent) => void) | null = null;
+  onMismatch: ((event: VerifyEvent) => void) | null = null;
   onFinding: ((message: string, program: boolean) => void) | null = null;
   /** What {@link view} answered last. */
   #view = new Uint8Array(0);
@@ -152,6 +154,7 @@ export class Host {
         }
       },
       ...quorumImports((event) => this.onQuorum?.(event)),
+      ...mismatchImports((event) => this.onMismatch?.(event)),
       thresholdPassed: (node, exceeded, threshold) => {
         try {
           this.onThreshold?.(node, exceeded, threshold);

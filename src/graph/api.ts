@@ -122,6 +122,8 @@ export interface NodeView {
   readonly handle: NodeHandle;
   readonly readOnly: boolean;
   readonly isFilter: boolean;
+  /** It is of a protocol: at the bottom, or with file names of its own (blkdebug). */
+  readonly isProtocol: boolean;
   /** Bytes: requests on the node are widened to whole multiples of this. */
   readonly requestAlignment: number;
   readonly children: readonly NodeChild[];

@@ -1,6 +1,7 @@
 /** What a program says when an image turns out to be corrupt. */
 import type { CorruptionEvent } from '../engine/contract';
 import type { MismatchEvent } from '../engine/quorum';
+import type { VerifyEvent } from '../engine/storagefilters';
 
 /** QEMU's line for the error stream. A fatal corruption was marked in the image. */
 export function corruptionNotice(event: CorruptionEvent): string {
@@ -10,6 +11,14 @@ export function corruptionNotice(event: CorruptionEvent): string {
 }
 
 /** The line about two nodes that must be the same and differ. */
-export function mismatchNotice({ offset, bytes, at }: MismatchEvent): string {
-  return `quorum: offset=${offset} bytes=${bytes} contents mismatch at offset ${at}`;
+export function mismatchNotice(event: MismatchEvent | VerifyEvent): string {
+  const { offset, bytes } = event;
+  const where = `offset=${offset} bytes=${bytes}`;
+  if (event.kind === 'contents-mismatch') return `quorum: ${where} contents mismatch at offset ${event.at}`;
+  const { operation, mismatch } = event;
+  const what =
+    'at' in mismatch
+      ? `contents mismatch at offset ${mismatch.at}`
+      : `return value mismatch ${mismatch.test} != ${mismatch.raw}`;
+  return `blkverify: ${operation} ${where} ${what}`;
 }

@@ -73,7 +73,8 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
   constructor(environment: GraphEnvironment) {
     environment.engine.onEvent ??= (event) => {
       if (event.kind === 'image-corrupted') environment.notice?.(corruptionNotice(event));
-      else if (event.kind === 'contents-mismatch') environment.notice?.(mismatchNotice(event));
+      else if (event.kind === 'contents-mismatch' || event.kind === 'verify-mismatch')
+        environment.notice?.(mismatchNotice(event));
     };
     environment.engine.onFinding ??= (text) => environment.notice?.(text);
     this.opener = new Opener(environment);

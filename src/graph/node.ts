@@ -167,6 +167,10 @@ export class BlockNode implements NodeView, LinkParent {
     return this.type.filter;
   }
 
+  get isProtocol(): boolean {
+    return this.type.protocol;
+  }
+
   get children(): readonly NodeChild[] {
     return [...this.links].reverse();
   }

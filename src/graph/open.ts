@@ -267,7 +267,8 @@ export class Opener {
       reference,
       options: below,
       explicit,
-      protocol: (role & (Role.PRIMARY | Role.DATA)) !== 0,
+      protocol:
+        (role & (Role.PRIMARY | Role.METADATA)) !== 0 || ((role & Role.DATA) !== 0 && holdsFormat(state)),
       noIo: role & (Role.METADATA | Role.PRIMARY) ? false : state.noIo,
       implicit: state.implicit,
     });
@@ -378,6 +379,11 @@ export class Opener {
     }
     if (failure !== null) throw toGraphError(failure);
   }
+}
+
+/** Whether the data of the node that is being opened is in files, and not in images: it is no filter and no quorum. */
+function holdsFormat({ parent }: { parent?: BlockNode }): boolean {
+  return !parent || (!parent.isFilter && !parent.type.changeableChildren);
 }
 
 /** An open under way. */

@@ -3,6 +3,8 @@ import { GraphError } from '../errors';
 import { protocolOf } from '../filename';
 import type { BlockdevDriver } from '../../qapi/types.generated';
 import { blkdebug } from './blkdebug';
+import { blklogwrites } from './blklogwrites';
+import { blkverify } from './blkverify';
 import { compress } from './compress';
 import { copyBeforeWrite, snapshotAccess } from './copybeforewrite';
 import { copyOnRead } from './copyonread';
@@ -11,6 +13,7 @@ import { notYet } from './driver';
 import { file } from './file';
 import { luks } from './luks';
 import { nullAio, nullCo } from './null';
+import { preallocate } from './preallocate';
 import { qcow2 } from './qcow2';
 import { quorum } from './quorum';
 import { raw } from './raw';
@@ -31,12 +34,14 @@ const DRIVERS: ReadonlyMap<string, Driver> = new Map(
     quorum,
     copyBeforeWrite,
     snapshotAccess,
+    preallocate,
+    blkverify,
+    blklogwrites,
   ].map((driver) => [driver.name, driver]),
 );
 
 /** Prefixes of file names that QEMU gives to other protocols, and their drivers. */
 const OTHER_PREFIXES: Readonly<Record<string, string>> = {
-  blkverify: 'blkverify',
   fat: 'vvfat',
   ftp: 'ftp',
   ftps: 'ftps',
@@ -71,13 +76,14 @@ const LATER: Readonly<
       | 'quorum'
       | 'copy-before-write'
       | 'snapshot-access'
+      | 'preallocate'
+      | 'blkverify'
+      | 'blklogwrites'
     >,
     true
   >
 > = {
-  blklogwrites: true,
   blkreplay: true,
-  blkverify: true,
   bochs: true,
   cloop: true,
   dmg: true,
@@ -93,7 +99,6 @@ const LATER: Readonly<
   nfs: true,
   nvme: true,
   parallels: true,
-  preallocate: true,
   qcow: true,
   qed: true,
   rbd: true,

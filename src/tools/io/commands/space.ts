@@ -182,7 +182,7 @@ export const info: IoCommand = {
     const told = call.user.info();
     call.print(`format name: ${told.format}`);
     // A protocol has a second name, which is the same for all drivers there are.
-    if (node.children.length === 0) call.print(`format name: ${told.format}`);
+    if (node.isProtocol) call.print(`format name: ${told.format}`);
     // These drivers have nothing to tell, which makes the command fail.
     if (told['dirty-flag'] === undefined) return false;
     const cluster = told['cluster-size'] ?? 0;
