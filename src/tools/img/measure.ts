@@ -55,9 +55,12 @@ export const measure: Verb = {
     if (call.target === 'qcow2') {
       const layout = qcow2Layout(values, secret);
       print(session, call.output, await measureQcow2(session, source, sectors, layout));
-    } else if (call.target === 'raw' || call.target === 'luks') {
-      const header = call.target === 'luks' ? BigInt(luksHeaderBytes(values, '', secret)) : 0n;
-      print(session, call.output, { required: header + sectors, full: header + sectors, bitmaps: null });
+    } else if (call.target === 'raw') {
+      print(session, call.output, { required: sectors, full: sectors, bitmaps: null });
+    } else if (call.target === 'luks') {
+      // Not in whole sectors, unlike the others.
+      const bytes = size + BigInt(luksHeaderBytes(values, '', secret));
+      print(session, call.output, { required: bytes, full: bytes, bitmaps: null });
     } else {
       throw new ToolFailure(`Block driver '${call.target}' does not support size measurement`);
     }
