@@ -50,6 +50,7 @@ export class Client {
   private tickets = 0;
   private readonly streams = new Set<EventStream>();
   private readonly textListeners = new Set<(event: string) => void>();
+  private readonly commandListeners = new Set<() => void>();
   private subscription: Promise<Ticket> | null = null;
   private starting: Promise<StartInfo> | null = null;
 
@@ -80,12 +81,30 @@ export class Client {
     args?: Commands[K]['arguments'] | Empty,
   ): Promise<QmpReply<Commands[K]['return']>> {
     // The daemon has validated the arguments and made the reply by the same schema that the types come from.
-    return this.worker.execute(command, args) as Promise<QmpReply<Commands[K]['return']>>;
+    const reply = this.worker.execute(command, args) as Promise<QmpReply<Commands[K]['return']>>;
+    return /(^|-)query-/.test(command) ? reply : this.told(reply);
   }
 
   /** Sends text as a QMP client would; answers the replies as JSON texts, one for each request. */
   qmp(text: string): Promise<string[]> {
-    return this.worker.qmp(text);
+    return this.told(this.worker.qmp(text));
+  }
+
+  /**
+   * Calls back after each command that may have changed something (not all changes have events); answers a function that
+   * ends it. Text sent by {@link qmp} counts whatever it is.
+   */
+  onCommand(listener: () => void): () => void {
+    this.commandListeners.add(listener);
+    return () => this.commandListeners.delete(listener);
+  }
+
+  private async told<T>(reply: Promise<T>): Promise<T> {
+    try {
+      return await reply;
+    } finally {
+      for (const listener of this.commandListeners) listener();
+    }
   }
 
   /** Events from now on: `for await (const event of client.events({ names: ['JOB_STATUS_CHANGE'] }))`. */
@@ -172,6 +191,7 @@ export class Client {
   dispose(): void {
     for (const stream of [...this.streams]) stream.dispose();
     this.textListeners.clear();
+    this.commandListeners.clear();
     this.unsubscribeIfUnused();
     this.worker[releaseProxy]();
   }

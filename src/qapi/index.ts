@@ -11,6 +11,7 @@ export {
 export { dictOrder } from './dict-order';
 export { QmpError, type QmpErrorClass } from './errors';
 export { querySchema } from './introspect';
+export { TRANSITIONS, verbRefusal, type JobVerb } from './job-states';
 export { JsonParser, parseJson } from './json-parser';
 export { toJson } from './json-print';
 export { parseKeyval, type KeyvalObject } from './keyval';

@@ -1,10 +1,12 @@
-/** Puts the page together: console, files, drops. */
+/** Puts the page together: console, graph, files, drops. */
 import type { Client } from '../client';
 import { QsdConsole } from './console/element';
 import { watchDrops } from './drop';
 import { QsdFiles } from './files/element';
+import { QsdGraph } from './graph/element';
 import { watchLeaving } from './leaving';
 import { pickFiles } from './page-io';
+import { Panes } from './panes/panes';
 import { otherTabs } from './tabs';
 import { exportFiles, importFiles, openFiles } from './transfer';
 
@@ -12,12 +14,15 @@ import { exportFiles, importFiles, openFiles } from './transfer';
 export async function run(client: Client): Promise<void> {
   customElements.define('qsd-console', QsdConsole);
   customElements.define('qsd-files', QsdFiles);
+  customElements.define('qsd-graph', QsdGraph);
   const terminal = new QsdConsole();
   const files = new QsdFiles();
+  const graph = new QsdGraph();
   terminal.id = 'console';
   files.id = 'files';
   terminal.client = client;
   files.client = client;
+  graph.client = client;
 
   const importAll = (chosen: File[]): void => {
     if (chosen.length > 0)
@@ -35,11 +40,20 @@ export async function run(client: Client): Promise<void> {
   };
   watchDrops({ import: importAll, open: openAll });
   watchLeaving(client, () => terminal.busy);
-  terminal.addEventListener('qsd-done', () => files.refresh());
+  terminal.addEventListener('qsd-done', () => {
+    files.refresh();
+    graph.offerFiles();
+  });
   client.onEventText(() => files.refresh());
 
-  find('.pane-console').replaceChildren(terminal);
-  find('.pane-files').replaceChildren(files);
+  const panes = new Panes(find('#panes'), find('#toggles'), terminal, [
+    { name: 'graph', title: 'Graph', content: graph },
+    { name: 'files', title: 'Files', content: files },
+  ]);
+  graph.addEventListener('qsd-command', (event) => {
+    panes.showConsole();
+    terminal.propose((event as CustomEvent<{ command: string }>).detail.command);
+  });
   terminal.focus();
   await Promise.all([showState(client), warnOfTabs()]);
 }

@@ -25,7 +25,7 @@ const tool = (name: string, ...args: string[]): string =>
   execFileSync(name, args, { encoding: 'utf8', cwd: folder });
 
 async function openApp(): Promise<AppPage> {
-  return new AppPage(await browser.newPage('/')).ready();
+  return new AppPage(await browser.newPage('/?panes=console,files')).ready();
 }
 
 describe('a visit', () => {

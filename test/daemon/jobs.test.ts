@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Job, JobControl, JobDriver, JobOptions } from '../../src/daemon/jobs/job';
-import { TRANSITIONS, VERBS, type JobVerb } from '../../src/daemon/jobs/states';
+import { TRANSITIONS, VERBS, type JobVerb } from '../../src/qapi/job-states';
 import { JobTransaction } from '../../src/daemon/jobs/transaction';
 import { QmpError, type JobStatus } from '../../src/qapi';
 import { Bench } from './jobbench';

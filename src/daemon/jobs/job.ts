@@ -8,13 +8,15 @@
 import { strerror, Errno } from '../../files/contract';
 import {
   QmpError,
+  TRANSITIONS,
+  verbRefusal,
   type EventName,
   type Events,
   type JobInfo,
   type JobStatus,
   type JobType,
+  type JobVerb,
 } from '../../qapi/index';
-import { TRANSITIONS, VERBS, type JobVerb } from './states';
 import type { JobTransaction } from './transaction';
 
 /** What a driver may do to its job. */
@@ -182,8 +184,8 @@ export class Job implements JobControl {
 
   /** Throws QEMU's refusal if the status does not take the verb. */
   protected apply(verb: JobVerb): void {
-    if (!VERBS[verb].includes(this.current))
-      throw new QmpError(`Job '${this.id}' in state '${this.current}' cannot accept command verb '${verb}'`);
+    const refusal = verbRefusal(this.id, this.current, verb);
+    if (refusal !== null) throw new QmpError(refusal);
   }
 
   // ---- the work

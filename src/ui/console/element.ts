@@ -93,6 +93,12 @@ export class QsdConsole extends HTMLElement {
     this.focus();
   }
 
+  /** Puts a line in the place of the one being edited, to be read, changed and entered. */
+  propose(line: string): void {
+    this.whenReady((session) => session.propose(line));
+    this.focus();
+  }
+
   /** Runs work with its progress and messages in the console, after what runs now. */
   runTask(title: string, task: (io: TaskIo) => Promise<number>): void {
     this.whenReady((session) => void session.runTask(title, task));

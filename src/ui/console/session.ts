@@ -34,7 +34,7 @@ interface Search {
 }
 
 /** What waits to be handled: a key, text, a paste, or a whole line that a program enters. */
-type Queued = Input | { kind: 'line'; text: string };
+type Queued = Input | { kind: 'line' | 'proposal'; text: string };
 
 interface Reading {
   prompt: string;
@@ -103,6 +103,12 @@ export class ConsoleSession {
     void this.pump();
   }
 
+  /** Puts a line in the place of the one being edited; what was there is in the history. */
+  propose(text: string): void {
+    this.queue.push({ kind: 'proposal', text });
+    void this.pump();
+  }
+
   /** Runs something else than a typed line (a dropped file) under the console's eyes, when it is free. */
   async runTask(title: string, task: (io: TaskIo) => Promise<number>): Promise<void> {
     while (this.running) await this.idle();
@@ -138,6 +144,8 @@ export class ConsoleSession {
 
   // ---- input
 
+  /** The last line that was proposed. */
+  private proposed = '';
   private idleWaiters: (() => void)[] = [];
 
   private idle(): Promise<void> {
@@ -171,6 +179,11 @@ export class ConsoleSession {
     } else if (input.kind === 'paste') {
       this.search = null;
       this.paste(input.text);
+    } else if (input.kind === 'proposal') {
+      this.search = null;
+      if (this.editor.text !== this.proposed) this.history.add(this.editor.text);
+      this.proposed = input.text;
+      this.editor.set(input.text);
     } else {
       this.search = null;
       const kept = this.editor.text;

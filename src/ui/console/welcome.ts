@@ -7,7 +7,9 @@ const WIDE = 76;
 /** The first lines of the console; short ones on a narrow screen. */
 export function welcome({ version, qemu, storage }: StartInfo, columns: number): string {
   const lines = [
-    `${paint('heading', `qsd-web ${version}`)}: the storage daemon of QEMU ${qemu} by its QMP interface, here in this tab.`,
+    columns >= WIDE
+      ? `${paint('heading', `qsd-web ${version}`)}: QEMU ${qemu}'s storage daemon by its interface, in this tab.`
+      : `${paint('heading', `qsd-web ${version}`)}, as QEMU ${qemu}`,
     '',
     columns >= WIDE
       ? 'Drop disk images on this page, or make one and look at it:'

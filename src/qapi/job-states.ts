@@ -1,5 +1,5 @@
 /** The states of a job, the ways between them, and the verbs that each state takes: the rules of QEMU, as data. */
-import type { JobStatus } from '../../qapi/index';
+import type { JobStatus } from './types.generated';
 
 /** What a user may ask of a job. */
 export type JobVerb =
@@ -33,3 +33,10 @@ export const VERBS: Readonly<Record<JobVerb, readonly JobStatus[]>> = {
   finalize: ['pending'],
   dismiss: ['concluded'],
 };
+
+/** What QEMU says to a verb that a status does not take; null: it is taken. */
+export function verbRefusal(id: string, status: JobStatus, verb: JobVerb): string | null {
+  return VERBS[verb].includes(status)
+    ? null
+    : `Job '${id}' in state '${status}' cannot accept command verb '${verb}'`;
+}
