@@ -70,7 +70,6 @@ const CREATE_OPTIONS: readonly CreateOption[] = [
   { name: 'hash-alg', type: 'str', help: 'Name of encryption hash algorithm' },
   { name: 'iter-time', type: 'num', help: 'Time to spend in PBKDF in milliseconds' },
   { name: 'detached-header', type: 'bool', help: 'Create a detached LUKS header' },
-  { name: 'preallocation', type: 'str', help: 'Preallocation mode (allowed values: off, falloc, full)' },
 ];
 
 /** Changes key slots; meanwhile nobody else may look at the container. */
