@@ -53,7 +53,7 @@ export class JobTransaction {
 
   private async end(failed: Job | null): Promise<void> {
     const cause = failed ?? (await this.prepare());
-    if (cause) await this.endBadly(cause);
+    if (cause) await this.endBadly(cause, failed !== null && workIsDone(failed));
     else await this.endWell();
   }
 
@@ -78,16 +78,19 @@ export class JobTransaction {
     }
   }
 
-  /** The one that caused it aborts first, then the others as they come to their end; then all conclude. */
-  private async endBadly(cause: Job): Promise<void> {
+  /**
+   * The one that caused it aborts first, then the others as they come to their end; then all conclude.
+   * @param afterwards the work of the cause was done, and a user has cancelled it: that is told in its turn
+   */
+  private async endBadly(cause: Job, afterwards: boolean): Promise<void> {
     const abort = (job: Job) => {
       job.fail(strerror(Errno.ECANCELED));
       job.become('aborting');
     };
-    abort(cause);
+    if (!afterwards) abort(cause);
     for (const job of this.jobs) {
       if (job === cause) continue;
-      const done = job.status === 'waiting' || job.status === 'pending';
+      const done = workIsDone(job);
       await job.requestCancel(true);
       await job.worked();
       if (!done) abort(job);
@@ -100,4 +103,9 @@ export class JobTransaction {
       await job.conclude();
     }
   }
+}
+
+/** Whether a job waits for its end alone. */
+function workIsDone(job: Job): boolean {
+  return job.status === 'waiting' || job.status === 'pending';
 }
