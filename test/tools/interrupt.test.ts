@@ -95,10 +95,7 @@ test.runIf(haveTools).each(CASES)('%s', { timeout: 60_000 }, async (command, fil
   const same = (directory: string, where: string): void => {
     const compared = runReal(['qemu-img', 'compare', '-f', 'raw', 'before.raw', 'top.q'], directory);
     // A disk that was made larger has zeros there.
-    expect(compared, where).toMatchObject({
-      code: 0,
-      stdout: expect.stringContaining('Images are identical.'),
-    });
+    expect(compared.code, where + compared.stdout).toBe(0);
     for (const image of images) {
       const { code, stdout, stderr } = runReal(['qemu-img', 'check', image], directory);
       expect([0, 3], `${where}: ${image}\n${stdout}${stderr}`).toContain(code);
