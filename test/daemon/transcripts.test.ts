@@ -6,6 +6,7 @@ import { describe, it } from 'vitest';
 import type { FileStore } from '../../src/files/contract';
 import { NodeStore } from '../../src/files/node/store';
 import { openDaemon, openDaemonIn } from './daemon';
+import { leaks } from './leaks';
 import { haveTools } from '../tools/twins';
 import { parseTranscript, run, shellIn, type Client, type RecordedFile, type Recording } from './transcript';
 
@@ -74,7 +75,10 @@ describe('transcripts of the real daemon', () => {
       .map((step, i) => ({ step, ours: joined(output)[i], real: joined(recording.output)[i] }))
       .filter(({ ours, real }) => JSON.stringify(ours) !== JSON.stringify(real));
     expect(differences).toEqual([]);
+    const jobs = (await daemon.execute('query-jobs')).return;
+    if (Array.isArray(jobs) && jobs.length === 0) expect(await leaks(daemon)).toEqual([]);
     await daemon.end();
+    expect(daemon.graph.nodes()).toEqual([]);
     if (needsDisk) rmSync(directory, { recursive: true });
   });
 });

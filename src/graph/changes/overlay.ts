@@ -60,7 +60,9 @@ export async function placeNewOverlay(
   }
   if (!existing) {
     const values = { size: node.length(), backing_file: node.filename, backing_fmt: node.driver };
-    await creator.createImage(await creator.prepare({ filename: file, format, values }, true));
+    const prepared = await creator.prepare({ filename: file, format, values }, true);
+    opener.environment.output?.(`Formatting '${file}', ${prepared.line}`);
+    await creator.createImage(prepared);
   }
   const { readOnly, direct, noFlush, discard } = node.common;
   const options: QDict = {

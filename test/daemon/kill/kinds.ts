@@ -8,6 +8,14 @@ export interface Kind {
   start: readonly [command: string, args: QmpObject];
   /** Images that are no part of the disk's chain and are still being made: they are not checked. */
   unfinished?: readonly string[];
+  /** The image that the guest has in the end, if it is another one. */
+  pivot?: string;
+  /** The command makes the target, in which there is nothing to look for before. */
+  makesTarget?: boolean;
+  /** The end waits for the user, while the guest works on. */
+  held?: boolean;
+  /** The job ends when it is cancelled. */
+  endless?: boolean;
   /** What is done when the job is ready. */
   ready?: 'block-job-complete' | 'block-job-cancel';
 }
@@ -24,6 +32,9 @@ const TARGET: NonNullable<Kind['before']> = [
   ['blockdev-add', { driver: 'qcow2', 'node-name': 't', file: 'tf' }],
 ];
 
+const MIRROR = { device: 'd', target: 't', speed: FASTER } as const;
+const DRIVE_MIRROR = { device: 'd', target: 'e.qcow2', speed: FASTER } as const;
+
 export const KINDS: Readonly<Record<string, Kind>> = {
   'stream of the whole chain': { start: ['block-stream', { device: 'd', speed: SPEED }] },
   'stream down to a base': { start: ['block-stream', { device: 'd', 'base-node': 'a', speed: SPEED }] },
@@ -38,14 +49,69 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     start: ['block-commit', { device: 'd', 'base-node': 'a', speed: FASTER }],
     ready: 'block-job-cancel',
   },
+  'commit of the active image that the guest leaves': {
+    start: ['block-commit', { device: 'd', 'base-node': 'a', speed: FASTER }],
+    ready: 'block-job-complete',
+    pivot: 'a.qcow2',
+  },
   mirror: {
     before: TARGET,
-    start: ['blockdev-mirror', { device: 'd', target: 't', sync: 'full', speed: FASTER }],
+    start: ['blockdev-mirror', { ...MIRROR, sync: 'full' }],
     ready: 'block-job-cancel',
   },
+  'mirror that the guest goes over to': {
+    before: TARGET,
+    start: ['blockdev-mirror', { ...MIRROR, sync: 'full' }],
+    ready: 'block-job-complete',
+    pivot: 't.qcow2',
+  },
+  'mirror whose end waits for the user': {
+    before: TARGET,
+    start: ['blockdev-mirror', { ...MIRROR, sync: 'full', 'auto-finalize': false }],
+    held: true,
+    ready: 'block-job-complete',
+    pivot: 't.qcow2',
+  },
+  'commit of the active image whose end waits for the user': {
+    start: ['block-commit', { device: 'd', 'base-node': 'b', speed: FASTER, 'auto-finalize': false }],
+    held: true,
+    ready: 'block-job-complete',
+    pivot: 'b.qcow2',
+  },
+  'mirror that guests write to at once': {
+    before: TARGET,
+    start: ['blockdev-mirror', { ...MIRROR, sync: 'full', 'copy-mode': 'write-blocking' }],
+    ready: 'block-job-complete',
+    pivot: 't.qcow2',
+  },
+  'mirror of new writes': {
+    before: TARGET,
+    start: ['blockdev-mirror', { ...MIRROR, sync: 'none', 'copy-mode': 'write-blocking' }],
+    ready: 'block-job-cancel',
+  },
+  ...Object.fromEntries(
+    ['full', 'top', 'none'].map((sync): [string, Kind] => [
+      `mirror of a drive, sync ${sync}`,
+      {
+        start: ['drive-mirror', { ...DRIVE_MIRROR, sync }],
+        makesTarget: true,
+        ready: 'block-job-complete',
+        pivot: 'e.qcow2',
+      },
+    ]),
+  ),
   backup: {
     before: TARGET,
     start: ['blockdev-backup', { device: 'd', target: 't', sync: 'full', speed: SPEED }],
+  },
+  'backup of what is overwritten': {
+    before: TARGET,
+    start: ['blockdev-backup', { device: 'd', target: 't', sync: 'none' }],
+    endless: true,
+  },
+  'backup of a drive': {
+    start: ['drive-backup', { device: 'd', target: 'e.qcow2', sync: 'full', speed: SPEED }],
+    makesTarget: true,
   },
   'backup with a bitmap': {
     before: [...TARGET, ['block-dirty-bitmap-add', { node: 'd', name: 'b', persistent: true }]],
