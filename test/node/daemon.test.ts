@@ -79,6 +79,29 @@ describe('monitors', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 
+  it('says among the replies what images it makes, as the real one does', () => {
+    const input = [
+      ['qmp_capabilities', {}],
+      ['blockdev-add', { driver: 'qcow2', 'node-name': 'a', file: { driver: 'file', filename: 'base.q' } }],
+      ...['top.q', 'nowhere/top.q'].map((file) => [
+        'blockdev-snapshot-sync',
+        { 'node-name': 'a', 'snapshot-file': file, 'snapshot-node-name': 'b' },
+      ]),
+      ['quit', {}],
+    ]
+      .map(([name, args]) => JSON.stringify({ execute: name, arguments: args }))
+      .join('\n');
+    const [real, ours] = [['qemu-storage-daemon'], [built.program, 'daemon']].map((words) => {
+      run([built.program, 'img', 'create', '-q', '-f', 'qcow2', 'base.q', '1M'], { cwd: directory });
+      const all = [...words, '--chardev', 'stdio,id=s', '--monitor', 's'];
+      const { stdout } = run(all, { cwd: directory, input });
+      // Without the greeting, which has the version.
+      return stdout.split('\r\n').slice(1);
+    });
+    expect(ours?.join('\n')).toContain("Formatting 'top.q'");
+    expect(ours).toEqual(real);
+  });
+
   it('stays when its input ends, until a signal', async () => {
     const running = daemon('--chardev', 'stdio,id=s', '--monitor', 's');
     await running.sees(/"QMP"/);

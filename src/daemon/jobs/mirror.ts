@@ -9,8 +9,8 @@ import type { BlockJobControl, BlockJobDriver } from './blockjob';
 
 /** Bytes that are copied at once, at most. */
 const PIECE = 1 << 20;
-/** Bytes that are made zero at once, at most. */
-const ZERO_PIECE = 16 << 20;
+/** Bytes that are made zero at once, at most: where a file takes zeros as data only, that must not take long either. */
+const ZERO_PIECE = 4 << 20;
 /** Bytes that are looked at at once for what is allocated, at most. */
 const LOOK = 1 << 30;
 /** A ready job looks for new work so often; milliseconds. */
