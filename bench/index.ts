@@ -8,6 +8,7 @@ import { opfsLines } from './browser/opfs';
 import { pageStartLine } from './browser/page-start';
 import { type Images, makeImages } from './images';
 import { checkLines } from './node/check';
+import { snapshotLines } from './node/snapshots';
 import { convertLines } from './node/convert';
 import { inflateLines } from './node/inflate';
 import { jobLines } from './node/jobs';
@@ -39,6 +40,7 @@ try {
     ...(await nodeReadLines(images)),
     ...(await convertLines()),
     ...(await checkLines()),
+    ...(await snapshotLines()),
     ...(await jobLines()),
   );
   console.log(`${machine(version)}\n\n${table(lines)}`);

@@ -37,6 +37,9 @@ test.each([
   ['cluster_size=512,refcount_bits=64', 3],
   ['cluster_size=4k,data_file_raw=on', 4],
   ['cluster_size=64k,data_file_raw=on', 5],
+  ['cluster_size=16k,extended_l2=on', 6],
+  ['cluster_size=64k,extended_l2=on', 7],
+  ['cluster_size=16k,extended_l2=on,data_file_raw=on', 8],
 ])('%s', { timeout: 120_000 }, async (options, seed) => {
   const path = scratch.path(`${seed}.qcow2`);
   const raw = scratch.path(`${seed}.raw`);
