@@ -10,6 +10,7 @@ import { type Images, makeImages } from './images';
 import { checkLines } from './node/check';
 import { snapshotLines } from './node/snapshots';
 import { convertLines } from './node/convert';
+import { imageLines } from './node/images';
 import { inflateLines } from './node/inflate';
 import { jobLines } from './node/jobs';
 import { nodeReadLines } from './node/reads';
@@ -41,6 +42,7 @@ try {
     ...(await convertLines()),
     ...(await checkLines()),
     ...(await snapshotLines()),
+    ...(await imageLines()),
     ...(await jobLines()),
   );
   console.log(`${machine(version)}\n\n${table(lines)}`);

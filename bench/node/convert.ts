@@ -1,14 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createEngine } from '../../src/engine';
-import { MemoryLocks } from '../../src/files/locks';
-import { NodeStore } from '../../src/files/node/store';
-import { qemuImg } from '../../src/tools/img';
 import { compare } from '../measure';
 import { type Line, rate } from '../report';
+import { ourImg, realImg } from './qemuimg';
 
 const MIB = 2 ** 20;
 /** Bytes of machine code, and with them all of the program text; so many that starting qemu-img does not matter. */
@@ -17,7 +13,6 @@ const ROUNDS = 7;
 
 /** `qemu-img convert -c`, and reading what it made, by ours and by the real one with one request at a time. */
 export async function convertLines(): Promise<Line[]> {
-  const module = new WebAssembly.Module(readFileSync(new URL('../../build/engine.wasm', import.meta.url)));
   const folder = mkdtempSync(join(tmpdir(), 'qsd-web-bench-'));
   const path = (name: string): string => join(folder, name);
   const lines: Line[] = [];
@@ -26,22 +21,13 @@ export async function convertLines(): Promise<Line[]> {
     const text = readFileSync(createRequire(import.meta.url).resolve('typescript'));
     const content = Buffer.concat([code, text.subarray(0, text.length - (text.length % 512))]);
     writeFileSync(path('plain.raw'), content);
-    execFileSync('qemu-img', [
-      'convert',
-      '-c',
-      '-f',
-      'raw',
-      '-O',
-      'qcow2',
-      path('plain.raw'),
-      path('small.qcow2'),
-    ]);
+    realImg(['convert', '-c', '-f', 'raw', '-O', 'qcow2', path('plain.raw'), path('small.qcow2')]);
 
     const measure = async (what: string, words: string[]): Promise<void> => {
       const result = await compare(
         ROUNDS,
-        { run: () => ours([...words, path('ours')]) },
-        { run: () => void execFileSync('qemu-img', [...words, path('theirs')]) },
+        { run: () => ourImg([...words, path('ours')]) },
+        { run: () => realImg([...words, path('theirs')]) },
       );
       lines.push({
         what: `${what}, against qemu-img -m 1`,
@@ -51,19 +37,6 @@ export async function convertLines(): Promise<Line[]> {
         unit: '',
         target: { least: 1 },
       });
-    };
-    const ours = async (words: string[]): Promise<void> => {
-      const code = await qemuImg(words, {
-        engine: createEngine(module),
-        files: new NodeStore(),
-        locks: new MemoryLocks(),
-        stdout: () => undefined,
-        stderr: (message) => process.stderr.write(message),
-        readLine: () => Promise.resolve(null),
-        signal: new AbortController().signal,
-        turn: () => new Promise((resolve) => setImmediate(resolve)),
-      });
-      if (code !== 0) throw new Error(`convert ended with ${code}`);
     };
     const all = ['convert', '-m', '1', '-O', 'qcow2'];
     await measure('convert -c to qcow2', [...all, '-c', '-f', 'raw', path('plain.raw')]);
