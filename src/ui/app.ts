@@ -1,9 +1,10 @@
-/** Puts the page together: console, graph, files, drops. */
+/** Puts the page together: console, graph, jobs, files, drops. */
 import type { Client } from '../client';
 import { QsdConsole } from './console/element';
 import { watchDrops } from './drop';
 import { QsdFiles } from './files/element';
 import { QsdGraph } from './graph/element';
+import { QsdJobs } from './jobs/element';
 import { watchLeaving } from './leaving';
 import { pickFiles } from './page-io';
 import { Panes } from './panes/panes';
@@ -15,14 +16,17 @@ export async function run(client: Client): Promise<void> {
   customElements.define('qsd-console', QsdConsole);
   customElements.define('qsd-files', QsdFiles);
   customElements.define('qsd-graph', QsdGraph);
+  customElements.define('qsd-jobs', QsdJobs);
   const terminal = new QsdConsole();
   const files = new QsdFiles();
   const graph = new QsdGraph();
+  const jobs = new QsdJobs();
   terminal.id = 'console';
   files.id = 'files';
   terminal.client = client;
   files.client = client;
   graph.client = client;
+  jobs.client = client;
 
   const importAll = (chosen: File[]): void => {
     if (chosen.length > 0)
@@ -48,11 +52,25 @@ export async function run(client: Client): Promise<void> {
 
   const panes = new Panes(find('#panes'), find('#toggles'), terminal, [
     { name: 'graph', title: 'Graph', content: graph },
+    { name: 'jobs', title: 'Jobs', content: jobs },
     { name: 'files', title: 'Files', content: files },
   ]);
-  graph.addEventListener('qsd-command', (event) => {
+  // Commands of other parts go through the console, where the user sees and learns them.
+  const command = (event: Event): void => {
+    const { command: line, run = false } = (event as CustomEvent<{ command: string; run?: boolean }>).detail;
+    // What runs there cannot be waited for by a verb.
+    if (run && terminal.busy) return;
+    event.preventDefault();
     panes.showConsole();
-    terminal.propose((event as CustomEvent<{ command: string }>).detail.command);
+    if (run) terminal.enter(line);
+    else terminal.propose(line);
+  };
+  graph.addEventListener('qsd-command', command);
+  jobs.addEventListener('qsd-command', command);
+  jobs.addEventListener('qsd-jobs', (event) => {
+    const { active } = (event as CustomEvent<{ active: number }>).detail;
+    panes.badge('jobs', active === 0 ? '' : String(active));
+    if (active > 0) panes.suggest('jobs');
   });
   terminal.focus();
   await Promise.all([showState(client), warnOfTabs()]);

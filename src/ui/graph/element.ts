@@ -15,8 +15,8 @@ import { Picture } from './picture';
 const ZOOM_STEP = 1.25;
 /** Smaller than this the picture is scrolled instead; texts could not be read any more. */
 const MIN_FIT = 0.7;
-/** From this ratio of width to height on, chains go to the right. */
-const WIDE = 1.3;
+/** The picture is turned if it gets larger by this. */
+const TURN = 1.15;
 
 /**
  * Set `client` before it is put into a document to share a daemon; else it starts one of its own. A click on a command
@@ -43,6 +43,8 @@ export class QsdGraph extends HTMLElement {
   private model: GraphModel = EMPTY;
   private layout: Layout | null = null;
   private direction: Direction = 'right';
+  /** The size that the layout was chosen for. */
+  private room = '';
   /** The user's zoom, 1: all of it is seen. */
   private zoom = 1;
   private selected: string | null = null;
@@ -158,11 +160,12 @@ export class QsdGraph extends HTMLElement {
     const model = buildModel(this.state, this.jobs);
     const change = compareModels(this.model, model);
     this.model = model;
-    const direction = this.wantedDirection();
     const grown = change.changed.some((key) => this.isResized(key));
-    if (change.shape || grown || !this.layout || direction !== this.direction) {
-      this.direction = direction;
-      this.layout = await placeItems(model, direction);
+    const { clientWidth, clientHeight } = this.body;
+    const room = `${clientWidth} ${clientHeight}`;
+    if (change.shape || grown || !this.layout || room !== this.room) {
+      this.room = room;
+      this.layout = await this.largestLayout(model);
       if (!this.isConnected) return;
       this.picture.show(model, this.layout);
       this.fit();
@@ -196,15 +199,26 @@ export class QsdGraph extends HTMLElement {
     this.setAttribute('data-settled', '');
   }
 
-  /** As the room is, whether the details are open or not: opening them turns nothing round. */
-  private wantedDirection(): Direction {
-    const { clientWidth, clientHeight } = this.body;
-    return clientWidth >= clientHeight * WIDE ? 'right' : 'down';
+  /** The direction in which more can be read; the one that there is, if it is nearly as good. */
+  private async largestLayout(model: GraphModel): Promise<Layout> {
+    const other: Direction = this.direction === 'right' ? 'down' : 'right';
+    const layout = await placeItems(model, this.direction);
+    if (this.scaleOf(layout) > 0.95) return layout;
+    const turned = await placeItems(model, other);
+    if (this.scaleOf(turned) < this.scaleOf(layout) * TURN) return layout;
+    this.direction = other;
+    return turned;
+  }
+
+  /** How large a layout can be shown as a whole when the details are closed: opening them turns nothing round. */
+  private scaleOf({ width, height }: Layout): number {
+    return Math.min(1, this.body.clientWidth / width, this.body.clientHeight / height);
   }
 
   private resized(): void {
     if (this.viewport.clientWidth === 0) return;
-    if (this.layout && this.wantedDirection() !== this.direction) void this.draw();
+    const { clientWidth, clientHeight } = this.body;
+    if (this.layout && this.room !== `${clientWidth} ${clientHeight}`) void this.draw();
     else this.fit();
   }
 

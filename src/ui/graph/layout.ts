@@ -26,7 +26,7 @@ export interface Layout {
 /** Points along a link. The same number for all, so that one can become another. */
 export const SAMPLES = 9;
 
-const NODE_WIDTH = 178;
+const NODE_WIDTH = 168;
 const USER_WIDTH = 156;
 const MARGIN = 16;
 
@@ -45,7 +45,7 @@ export async function placeItems(model: GraphModel, direction: Direction): Promi
     rankdir: direction === 'down' ? 'TB' : 'LR',
     nodesep: 18,
     edgesep: 10,
-    ranksep: direction === 'down' ? 44 : 76,
+    ranksep: direction === 'down' ? 38 : 68,
   });
   graph.setDefaultEdgeLabel(() => ({}));
   // In an order of their own: the answer's changes with every node that is added, the picture should not.
