@@ -263,7 +263,8 @@ async function run(
       rate: request.rate,
       compress: request.compress ? clusterSize(target) : 0,
     };
-    await copyImages(session.context, plan, progress, warn);
+    const warnOfReading = request.quiet ? () => undefined : warn;
+    await copyImages(session.context, plan, progress, warnOfReading);
     const [source] = sources;
     if (request.bitmaps && source) {
       await copyBitmaps(session.context.engine.bitmaps, graph.bitmaps, source, target, warn);
