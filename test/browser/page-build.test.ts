@@ -1,18 +1,11 @@
 /** The built page, as any static host serves it. */
-import {
-  createReadStream,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import type { Request } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROOT, startBrowser, type TestBrowser } from './browser';
@@ -92,13 +85,28 @@ describe('the built page', () => {
     await page.close();
   });
 
-  test('is small', () => {
-    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-      (name) => statSync(join(folder, name)).isFile() && !name.endsWith('.map'),
-    );
-    const size = (names: string[]): number =>
-      names.reduce((sum, name) => sum + gzipSync(readFileSync(join(folder, name))).length, 0);
+  test('is small: what a first visit loads, before any image is open', async () => {
+    const names = new Set<string>();
+    const page = await browser.context.newPage();
+    // Those of the worker too.
+    const seen = (request: Request): void => void names.add(new URL(request.url()).pathname);
+    browser.context.on('request', seen);
+    await page.goto(address);
+    await new AppPage(page).ready();
+    // What is loaded ahead of the first Tab belongs to it.
+    await page.waitForTimeout(1500);
+    browser.context.off('request', seen);
+    await page.close();
+    const files = [...names].map((name) => name.replace('/some/folder/', '') || 'index.html');
+    const size = (list: string[]): number =>
+      list.reduce((sum, name) => sum + gzipSync(readFileSync(join(folder, name))).length, 0);
     expect(size(files.filter((name) => name.endsWith('.wasm')))).toBeLessThan(100 * 1024);
+    console.log(
+      files.map((name) => [name, size([name])]),
+      size(files),
+    );
     expect(size(files)).toBeLessThan(600 * 1024);
+    // Nothing is missing: the worker, the data plane, the console.
+    expect(files.length).toBeGreaterThan(5);
   });
 });

@@ -39,6 +39,7 @@ export function sizeOf(item: GraphItem): { width: number; height: number } {
 
 /** Finds a place for everything. */
 export async function placeItems(model: GraphModel, direction: Direction): Promise<Layout> {
+  if (model.items.size === 0) return framed(new Map(), new Map());
   const { Graph, layout } = await import('@dagrejs/dagre');
   const graph = new Graph({ multigraph: true });
   graph.setGraph({
