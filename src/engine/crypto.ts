@@ -53,6 +53,15 @@ export interface EngineCrypto {
    * information only.
    */
   openLuks(file: NodeHandle, cipher: CipherHandle | null, payload: Payload): NodeHandle;
+  /** Where the container's header is in an encrypted qcow2 image, bytes in its file; null: it has none. */
+  qcow2Header(image: NodeHandle): number | null;
+  /** Lets data of an encrypted qcow2 image be read and written; before, such requests fail. The cipher is the node's then. */
+  unlockQcow2(image: NodeHandle, cipher: CipherHandle): void;
+  /**
+   * Makes room for the header of a container, `bytes`, in a new writable qcow2 image, and answers where it is. The image is an
+   * encrypted one from then on.
+   */
+  makeQcow2Header(image: NodeHandle, bytes: number): number;
 }
 
 /** What the data plane exports for ciphers (wasm/exports/crypto.ts). */
@@ -78,6 +87,9 @@ export interface CryptoExports {
     firstSector: number,
     readOnly: number,
   ): number;
+  qcow2CryptoOffset(image: number): number;
+  qcow2Unlock(image: number, cipher: number): number;
+  qcow2MakeCrypto(image: number, bytes: number): number;
 }
 
 const CIPHERS: Readonly<Record<CipherName, Cipher>> = {
@@ -140,5 +152,11 @@ export function makeCrypto(
     free: (cipher) => void call(() => wasm.cipherFree(cipher)),
     openLuks: (file, cipher, { start, size = -1, firstSector = 0, readOnly }) =>
       call(() => wasm.openLuks(file, cipher ?? -1, start, size, firstSector, Number(readOnly))) as NodeHandle,
+    qcow2Header(image) {
+      const offset = wasm.qcow2CryptoOffset(image);
+      return offset < 0 ? null : offset;
+    },
+    unlockQcow2: (image, cipher) => void call(() => wasm.qcow2Unlock(image, cipher)),
+    makeQcow2Header: (image, bytes) => call(() => wasm.qcow2MakeCrypto(image, bytes)),
   };
 }

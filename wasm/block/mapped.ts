@@ -1,5 +1,6 @@
 /** Formats that say where each range of the disk is. The one loop that reads from such a map, and its block status. */
 import { Bits, DebugEvent } from '../abi';
+import { SectorCipher } from '../crypto/sector';
 import { BlockNode } from './node';
 import { found } from './status';
 
@@ -40,6 +41,24 @@ export abstract class MappedNode extends BlockNode {
   /** Whether holes are to be looked for in the file below data. */
   abstract recurse(): bool;
 
+  /** Data is encrypted: where it is in the file tells nobody what it is. */
+  encrypted: bool = false;
+  /** What data is decrypted with; null: nothing, or the key is not known. */
+  cipher: SectorCipher | null = null;
+  /** The offset in the disk counts for the cipher, not the one in the file. */
+  cipherByGuest: bool = false;
+
+  /** Reads data that is in one piece in the file. */
+  @inline
+  private readData(guest: i64, host: i64, bytes: i32, to: usize): i32 {
+    const file = this.storage;
+    file.event(DebugEvent.READ_AIO);
+    const r = file.pread(host, bytes, to);
+    const cipher = this.cipher;
+    if (cipher && r === 0) cipher.run(false, <u64>((this.cipherByGuest ? guest : host) >> 9), to, bytes);
+    return r;
+  }
+
   /** Reads a range; extents that are neighbours in the file become one request. */
   readMapped(offset: i64, bytes: i32, to: usize): i32 {
     const file = this.storage;
@@ -56,8 +75,7 @@ export abstract class MappedNode extends BlockNode {
         } else {
           if (pending) {
             const start = mapHost;
-            file.event(DebugEvent.READ_AIO);
-            const r = file.pread(host, pending, into);
+            const r = this.readData(offset - pending, host, pending, into);
             if (r < 0) return r;
             host = start;
           } else {
@@ -69,8 +87,7 @@ export abstract class MappedNode extends BlockNode {
       } else {
         if (pending) {
           const descriptor = mapHost;
-          file.event(DebugEvent.READ_AIO);
-          const r = file.pread(host, pending, into);
+          const r = this.readData(offset - pending, host, pending, into);
           if (r < 0) return r;
           pending = 0;
           mapHost = descriptor;
@@ -88,8 +105,7 @@ export abstract class MappedNode extends BlockNode {
       bytes -= n;
     }
     if (!pending) return 0;
-    file.event(DebugEvent.READ_AIO);
-    return file.pread(host, pending, into);
+    return this.readData(offset - pending, host, pending, into);
   }
 
   doStatus(wantZero: bool, offset: i64, bytes: i64): i32 {
@@ -97,6 +113,12 @@ export abstract class MappedNode extends BlockNode {
     if (place < 0) return place;
     const n = mapBytes;
     const host = mapHost;
+    if (this.encrypted) {
+      found(n, 0, null);
+      if (place === Place.COMPRESSED) return Bits.DATA | Bits.COMPRESSED;
+      if (place === Place.DATA) return Bits.DATA;
+      return place === Place.ZERO || place === Place.ZERO_AT ? Bits.ZERO : 0;
+    }
     switch (place) {
       case Place.DATA: {
         const flags = Bits.DATA | Bits.OFFSET_VALID;

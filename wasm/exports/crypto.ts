@@ -5,6 +5,9 @@ import { BlockCipher } from '../crypto/cipher';
 import { makeCipher } from '../crypto/make';
 import { SectorCipher } from '../crypto/sector';
 import { LuksNode } from '../format/luks';
+import { makeCryptoHeader } from '../format/qcow2/data/encrypted';
+import { Qcow2Node } from '../format/qcow2/image';
+import { be64 } from '../util/endian';
 import { clearError } from '../util/errors';
 
 const ciphers: Array<SectorCipher | null> = [];
@@ -102,4 +105,35 @@ export function openLuks(
   if (!child || (cipher >= 0 && !known)) return -Err.EINVAL;
   takeCipher(cipher);
   return addNode(new LuksNode(child, known, <i64>start, <i64>size, <i64>firstSector, readOnly !== 0));
+}
+
+function imageAt(handle: i32): Qcow2Node | null {
+  clearError();
+  const node = nodeAt(handle);
+  return node instanceof Qcow2Node ? <Qcow2Node>node : null;
+}
+
+/** Where the header of the container of an encrypted qcow2 image is, bytes; -1: it has none. */
+export function qcow2CryptoOffset(handle: i32): f64 {
+  const image = imageAt(handle);
+  const header = image ? image.cryptoHeader : null;
+  return header ? <f64>be64(header.at) : -1;
+}
+
+/** Lets data of an encrypted qcow2 image be read and written. The cipher is the node's from now on. */
+export function qcow2Unlock(handle: i32, cipher: i32): i32 {
+  const image = imageAt(handle);
+  const known = cipherAt(cipher);
+  if (!image || !known || !image.encrypted || image.cipher) return -Err.EINVAL;
+  takeCipher(cipher);
+  image.cipher = known;
+  // The old encryption counts sectors of the disk.
+  image.cipherByGuest = image.cryptMethod === 1;
+  return 0;
+}
+
+/** Makes room for a container's header in a new qcow2 image, which is an encrypted one from then on; answers its offset. */
+export function qcow2MakeCrypto(handle: i32, bytes: f64): f64 {
+  const image = imageAt(handle);
+  return image ? <f64>makeCryptoHeader(image, <i64>bytes) : -(<f64>Err.ENOTSUP);
 }

@@ -2,12 +2,13 @@
 import { OverlapKind, type NodeHandle, type Qcow2Info, type Qcow2OpenOptions } from '../../engine/contract';
 import type { ImageInfoSpecificQCow2, Qcow2BitmapInfo } from '../../qapi/types.generated';
 import type { CreateOption, CreateValues } from '../api';
-import { qcow2AmendChanges, qcow2AmendOptions } from '../images/amendqcow2';
+import { amendValues } from '../images/amendluks';
+import { amendsKeys, qcow2AmendChanges, qcow2AmendOptions } from '../images/amendqcow2';
 import type { Creator } from '../images/create';
 import { GraphError } from '../errors';
 import { Role, type BlockNode } from '../node';
 import type { Options } from '../options';
-import { notYet } from './driver';
+import { amendEncryption, encryptionInfo, takeEncryption, unlockImage } from './qcow2crypt';
 import type { Driver, OpenContext, ReopenContext } from './driver';
 
 /** Templates of overlap checks, in the order of the text that names them. */
@@ -176,15 +177,6 @@ function takeOpenOptions(
   };
 }
 
-function checkHeader(context: OpenContext, info: Qcow2Info, given: { encryption?: string }): void {
-  const { node } = context;
-  if (info.cryptMethod === 0 && given.encryption !== undefined) {
-    throw new GraphError(`No encryption in image header, but options specified format '${given.encryption}'`);
-  }
-  if (node.noIo) return;
-  if (info.cryptMethod !== 0) throw notYet('encryption of qcow2 images');
-}
-
 function checkNoUnref(wanted: Qcow2OpenOptions, header: Qcow2Info): void {
   if (wanted.discardNoUnref && header.version < 3) {
     throw new GraphError('discard-no-unref is only supported since qcow2 version 3');
@@ -245,14 +237,16 @@ function bitmapInfo(node: BlockNode): Qcow2BitmapInfo[] {
 
 const info = (node: BlockNode): Qcow2Info => node.engine.qcow2Info(node.handle);
 
-function specificInfo(header: Qcow2Info, bitmaps: Qcow2BitmapInfo[]): ImageInfoSpecificQCow2 {
+function specificInfo(node: BlockNode): ImageInfoSpecificQCow2 {
+  const header = info(node);
+  const bitmaps = bitmapInfo(node);
+  const encrypt = encryptionInfo(node, header.cryptMethod);
   const common = { 'compression-type': header.compressionType, 'refcount-bits': header.refcountBits };
-  const encrypt = header.cryptMethod === 1 ? { encrypt: { format: 'aes' as const } } : {};
-  if (header.version === 2) return { compat: '0.10', ...common, ...encrypt };
+  if (header.version === 2) return { compat: '0.10', ...common, ...(encrypt && { encrypt }) };
   return {
     compat: '1.1',
     ...common,
-    ...encrypt,
+    ...(encrypt && { encrypt }),
     'lazy-refcounts': header.lazyRefcounts,
     ...(bitmaps.length > 0 && { bitmaps }),
     corrupt: header.corrupt,
@@ -324,8 +318,7 @@ export const qcow2: Driver = {
       engine.close(engine.openQcow2(file.handle, { readOnly: true, noIo: true }));
       throw error;
     }
-    const encryption = options.takeText('encrypt.format');
-    options.takeText('encrypt.key-secret');
+    const encryption = takeEncryption(options);
     if (!node.noIo && headerStart(context, file).zstd) await loadZstd(context);
     const handle = engine.openQcow2(file.handle, {
       ...wanted,
@@ -333,7 +326,7 @@ export const qcow2: Driver = {
     });
     try {
       const header = engine.qcow2Info(handle);
-      checkHeader(context, header, encryption === undefined ? {} : { encryption });
+      await unlockImage(context, { handle, file, method: header.cryptMethod }, encryption);
       checkNoUnref(wanted, header);
       if (engine.bitmaps.stored(handle) === null) warnStale(context, header.version);
       node.backingFile = stored(header.backingFile);
@@ -368,7 +361,7 @@ export const qcow2: Driver = {
     const wanted = takeOpenOptions(context, file);
     checkNoUnref(wanted, info(node));
     const old = takeOpenOptions({ ...context, options: before.given.clone() }, file);
-    options.takeText('encrypt.key-secret');
+    takeEncryption(options);
     later(() => {
       const turn = (to: OpenOptions): void => {
         engine.changes.reopenQcow2(node.handle, to);
@@ -382,24 +375,33 @@ export const qcow2: Driver = {
     const { clusterSize, dirty } = info(node);
     return { clusterSize, dirty };
   },
-  specific: (node) => ({ type: 'qcow2', data: specificInfo(info(node), bitmapInfo(node)) }),
+  specific: (node) => ({ type: 'qcow2', data: specificInfo(node) }),
   encrypted: (node) => info(node).cryptMethod !== 0,
   changeBackingFile: ({ engine, handle }, file, format) =>
     engine.amend.changeBackingFile(handle, file, format),
-  amend: (_node, options) => {
+  async amend(node, options, force) {
     // Nothing but key slots can be amended while the image is open.
-    if (options.driver === 'qcow2' && options.encrypt)
-      return Promise.reject(new GraphError("image is not encrypted, can't amend"));
-    return Promise.resolve();
+    if (options.driver !== 'qcow2' || !options.encrypt) return;
+    if (info(node).cryptMethod === 0) throw new GraphError("image is not encrypted, can't amend");
+    if (info(node).cryptMethod !== 2 || options.encrypt.format !== 'luks') {
+      throw new GraphError("Amend can't be used to change the qcow2 encryption format");
+    }
+    await amendEncryption(node, options.encrypt, force);
   },
   imageAmend: {
     options: qcow2AmendOptions(CREATE_OPTIONS),
-    start(node, values) {
+    start(node, values, force) {
       const { handle } = node;
       const { amend } = node.engine;
-      amend.start(handle, qcow2AmendChanges(node, values));
+      const changes = qcow2AmendChanges(node, values);
+      let keys = amendsKeys(values) ? amendValues(values, 'encrypt.') : null;
+      amend.start(handle, changes);
       return {
-        step: () => amend.step(handle),
+        async step() {
+          if (keys) await amendEncryption(node, keys, force);
+          keys = null;
+          return amend.step(handle);
+        },
         progress: () => amend.progress(handle),
         end: () => amend.end(handle),
       };

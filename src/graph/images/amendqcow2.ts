@@ -2,6 +2,7 @@
 import type { AmendChanges } from '../../engine/amend';
 import type { CreateOption, CreateValues } from '../api';
 import { GraphError } from '../errors';
+import { AMEND_OPTIONS } from './amendluks';
 import type { BlockNode } from '../node';
 
 /** Options of creation that can be amended too. */
@@ -17,21 +18,19 @@ const NAMES = [
 ];
 
 /** What only amending takes. */
-const KEY_OPTIONS: readonly CreateOption[] = [
-  { name: 'encrypt.state', type: 'str', help: 'Select new state of affected keyslots (active/inactive)' },
-  {
-    name: 'encrypt.new-secret',
-    type: 'str',
-    help: 'New secret to set in the matching keyslots. Empty string to erase',
-  },
-  { name: 'encrypt.old-secret', type: 'str', help: 'Select all keyslots that match this password' },
-  { name: 'encrypt.keyslot', type: 'num', help: 'Select a single keyslot to modify explicitly' },
-  { name: 'encrypt.iter-time', type: 'num', help: 'Time to spend in PBKDF in milliseconds' },
-];
+const KEY_OPTIONS: readonly CreateOption[] = AMEND_OPTIONS.map((option) => ({
+  ...option,
+  name: `encrypt.${option.name}`,
+}));
 
 /** The options that can be amended, from those of creation. */
 export function qcow2AmendOptions(creation: readonly CreateOption[]): CreateOption[] {
   return [...creation.filter(({ name }) => NAMES.includes(name)), ...KEY_OPTIONS];
+}
+
+/** Whether something is to be done to key slots. */
+export function amendsKeys(values: CreateValues): boolean {
+  return KEY_OPTIONS.some(({ name }) => values[name] !== undefined);
 }
 
 const VERSIONS: Readonly<Record<string, 2 | 3>> = { '0.10': 2, v2: 2, '1.1': 3, v3: 3 };
@@ -50,7 +49,7 @@ export function qcow2AmendChanges(node: BlockNode, values: CreateValues): AmendC
     changes.size = Number(size);
   }
   checkBacking(node, values);
-  if (KEY_OPTIONS.some(({ name }) => values[name] !== undefined)) {
+  if (amendsKeys(values) && node.engine.qcow2Info(node.handle).cryptMethod === 0) {
     throw new GraphError("Can't amend encryption options - encryption not present");
   }
   if (values.lazy_refcounts !== undefined) changes.lazyRefcounts = values.lazy_refcounts === true;

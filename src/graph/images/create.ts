@@ -7,7 +7,8 @@ import type { CreateOption, CreateImageRequest, CreateSupport, CreateValues, Pre
 import { notYet } from '../drivers/driver';
 import type { Driver } from '../drivers/driver';
 import { checkCreatable, findCreator, knownToQemu, protocolDriver } from '../drivers/table';
-import { createLuks } from './createluks';
+import { createLuks, luksValues } from './createluks';
+import { encryptNewImage } from '../drivers/qcow2crypt';
 import { NewImageLinks } from './datafile';
 import { explain, GraphError, toGraphError } from '../errors';
 import { resolveNamed } from '../filename';
@@ -134,6 +135,7 @@ export class Creator {
         checked.dataFile = { node: data.handle, name: data.filename, raw };
       }
       environment.engine.createQcow2(node.handle, checked);
+      if (isObject(options.encrypt)) await encryptNewImage(this.opener, node, options.encrypt);
       table.skip();
     } catch (error) {
       throw toGraphError(error);
@@ -373,11 +375,31 @@ function qcow2Values(values: CreateValues): QmpObject {
     'data-file': text('data_file'),
     'data-file-raw': values.data_file_raw,
   };
-  const encrypted = values.encryption === true || values['encrypt.format'] !== undefined;
-  if (encrypted) options.encrypt = { format: text('encrypt.format') ?? 'aes' };
+  const encrypt = encryptionValues(values);
+  if (encrypt) options.encrypt = encrypt;
   return Object.fromEntries(
     Object.entries(options).filter((entry): entry is [string, QmpValue] => entry[1] !== undefined),
   );
+}
+
+/** What a command line says of encryption; undefined: nothing. */
+function encryptionValues(values: CreateValues): QmpObject | undefined {
+  const old = values.encryption === true;
+  const format = values['encrypt.format'];
+  if (old && format !== undefined) {
+    throw new GraphError("'encrypt.format' and its alias 'encryption' can't be used at the same time");
+  }
+  if (!old && format === undefined) {
+    const others = Object.keys(values).some((name) => name.startsWith('encrypt.'));
+    if (others) throw new GraphError("Parameter 'encrypt.format' is missing");
+    return undefined;
+  }
+  if (format === 'luks') return { format, ...luksValues(values, 'encrypt.') };
+  if (!old && format !== 'aes' && format !== 'qcow') {
+    throw new GraphError(`Parameter 'format' does not accept value '${String(format)}'`);
+  }
+  const secret = values['encrypt.key-secret'];
+  return { format: 'qcow', ...(secret !== undefined && { 'key-secret': String(secret) }) };
 }
 
 /** The checks of qcow2.md section 14, in the order of the real tool. */
@@ -462,5 +484,10 @@ function checkLater(options: QmpObject, version: number): void {
     if (version < 3) throw needsV3('External data files are');
   }
   if (options['compression-type'] === 'zstd' && version < 3) throw needsV3('Non-zlib compression type is');
-  if (options.encrypt !== undefined) throw notYet('encryption of qcow2 images');
+  if (isObject(options.encrypt) && options.encrypt.format !== 'luks') {
+    if (options.encrypt['key-secret'] === undefined) {
+      throw new GraphError("Parameter 'encrypt.key-secret' is required for cipher");
+    }
+    throw notYet('creation of images with the old AES encryption');
+  }
 }

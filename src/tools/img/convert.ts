@@ -351,6 +351,9 @@ async function prepareTarget(
 
 function checkCompression(format: string, values: CreateValues): void {
   if (format !== 'qcow2') throw new ToolFailure('Compression not supported for this file format');
+  if (values.encryption === true || values['encrypt.format'] !== undefined) {
+    throw new ToolFailure('Compression and encryption not supported at the same time');
+  }
   if (values.preallocation !== undefined && values.preallocation !== 'off') {
     throw new ToolFailure('Compression and preallocation not supported at the same time');
   }

@@ -12,6 +12,7 @@ import { storeBitmaps } from './bitmaps/persistent';
 import { Check } from './check/check';
 import { writeCompressedClusters } from './data/compress';
 import { readCompressedCluster } from './data/compressed';
+import { readEncrypted, writeEncrypted } from './data/encrypted';
 import { checkMetadataWrite } from './overlap';
 import { DIRTY, OFFSET_MASK } from './layout';
 import { detectPreallocation } from './preallocation';
@@ -136,6 +137,9 @@ export class Qcow2Node extends MappedNode {
   replaced: Scratch = new Scratch();
   copied: Scratch = new Scratch();
   compressed: Scratch = new Scratch();
+  /** Whole sectors of a part, and data that was encrypted; see encrypted.ts. */
+  sectors: Scratch = new Scratch();
+  ciphered: Scratch = new Scratch();
 
   /** The first cluster as it was read, and what lies in it. */
   header: usize = 0;
@@ -148,6 +152,8 @@ export class Qcow2Node extends MappedNode {
   backingFormat: KeptBytes | null = null;
   dataFile: KeptBytes | null = null;
   cryptoHeader: KeptBytes | null = null;
+  /** Memory of `cryptoHeader` where it was made, not read; 0: it was not. */
+  cryptoField: usize = 0;
   bitmaps: KeptBytes | null = null;
   /** The extension about bitmaps that was written since; 0: it is that of the header as it was read. */
   bitmapFields: usize = 0;
@@ -215,23 +221,28 @@ export class Qcow2Node extends MappedNode {
   /** What forbids any I/O; 0: nothing. */
   @inline
   ready(): i32 {
-    return this.unusable || this.noIo || this.forCheck ? -Err.ENOMEDIUM : 0;
+    return this.unusable || this.noIo || this.forCheck || (this.encrypted && !this.cipher)
+      ? -Err.ENOMEDIUM
+      : 0;
   }
 
   doRead(offset: i64, bytes: i32, to: usize): i32 {
     const r = this.ready();
-    return r < 0 ? r : this.readMapped(offset, bytes, to);
+    if (r < 0) return r;
+    return this.encrypted ? readEncrypted(this, offset, bytes, to) : this.readMapped(offset, bytes, to);
   }
 
   doWrite(offset: i64, bytes: i32, from: usize): i32 {
     const r = this.ready();
     if (r < 0) return r;
-    return offset + bytes > this.length ? -Err.EIO : writeGuest(this, offset, bytes, from);
+    if (offset + bytes > this.length) return -Err.EIO;
+    return this.encrypted ? writeEncrypted(this, offset, bytes, from) : writeGuest(this, offset, bytes, from);
   }
 
   override doWriteCompressed(offset: i64, bytes: i32, from: usize): i32 {
     const r = this.ready();
     if (r < 0) return r;
+    if (this.encrypted) return -Err.ENOTSUP;
     return offset + bytes > this.length ? -Err.EIO : writeCompressedClusters(this, offset, bytes, from);
   }
 

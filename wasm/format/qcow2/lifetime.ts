@@ -107,6 +107,13 @@ export function releaseImage(image: Qcow2Node): void {
   image.replaced.release();
   image.copied.release();
   image.compressed.release();
+  image.sectors.release();
+  image.ciphered.release();
+  const cipher = image.cipher;
+  if (cipher) cipher.wipe();
+  image.cipher = null;
+  if (image.cryptoField) heap.free(image.cryptoField);
+  image.cryptoField = 0;
   const l2 = image.l2Cache;
   if (l2) l2.release();
   const refs = image.refCache;

@@ -74,7 +74,7 @@ export function openImage(
     return r < 0 ? r : loadBitmaps(image);
   }
   r = checkLazy(image, flags);
-  if (r === 0) r = refuseLaterFeatures(image);
+  image.encrypted = image.cryptMethod !== 0;
   chooseLazy(image, flags);
   if (r === 0) r = takeDataFile(image, data);
   if (r === 0) r = makeCaches(image, l2CacheSize, refcountCacheSize, l2CacheEntrySize);
@@ -262,15 +262,6 @@ function checkTables(image: Qcow2Node): i32 {
   if (l1Size < <u32>needed) return fail(Err.EINVAL, 'L1 table is too small');
   image.length = size;
   return 0;
-}
-
-/** What an image may ask for that only its header can be read of. */
-function refuseLaterFeatures(image: Qcow2Node): i32 {
-  let what = '';
-  if (image.cryptMethod) what = 'encrypted images';
-  else if (image.forCheck) return 0;
-  if (!what.length) return 0;
-  return fail(Err.ENOTSUP, `qcow2: ${what} are not supported yet`);
 }
 
 /** Where a read fails for its offset alone. */

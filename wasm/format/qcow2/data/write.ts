@@ -6,6 +6,7 @@ import { hash } from '../../../util/errors';
 import { allocateAt, allocateClusters, freeClusters, freeEntry } from '../refcounts/allocate';
 import { signalCorruption } from '../corruption';
 import { checkExternalEntry } from './datafile';
+import { writeCipher } from './encrypted';
 import { Qcow2Node } from '../image';
 import { COMPRESSED, COPIED, OFFSET_MASK, ZERO } from '../layout';
 import { orderAfterCounts } from '../refcounts/lazy';
@@ -170,7 +171,8 @@ function writeData(image: Qcow2Node, host: i64, bytes: i32, from: usize, event: 
     if (r < 0) return r;
   }
   image.file.event(event);
-  return image.storage.pwrite(host, bytes, from);
+  const cipher = image.cipher;
+  return cipher ? writeCipher(image, cipher, host, bytes, from) : image.storage.pwrite(host, bytes, from);
 }
 
 /**
@@ -254,8 +256,8 @@ function fillClusters(
   const end = offset + bytes;
   const headZero = !head || readsZero(image, offset - head, head);
   const tailZero = !tail || readsZero(image, end, tail);
-  // Behind the end of the file all is zero already.
-  if (headZero && tailZero && host - head >= image.storage.size()) {
+  // Behind the end of the file all is zero already, unless it is to be decrypted.
+  if (headZero && tailZero && !image.encrypted && host - head >= image.storage.size()) {
     image.file.event(DebugEvent.CLUSTER_ALLOC_SPACE);
     return writeData(image, host, bytes, from, DebugEvent.WRITE_AIO);
   }
