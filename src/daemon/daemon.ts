@@ -7,12 +7,16 @@ import {
   findEvent,
   orderOutput,
   QmpError,
+  type ChardevBackend,
   type EventName,
   type Events,
   type NbdServerOptions,
+  type ObjectOptions,
   type QmpErrorClass,
   type QmpValue,
 } from '../qapi/index';
+import { MonitorFrontend } from './chardevs/monitor';
+import { ChardevTable } from './chardevs/table';
 import type { CommandContext } from './commands/registry';
 import { dispatch } from './dispatcher';
 import { EventRate } from './eventrate';
@@ -39,6 +43,7 @@ export class Daemon {
   readonly graph: BlockGraph;
   private readonly jobs: JobTable;
   private readonly exports: ExportTable;
+  private readonly chardevs: ChardevTable;
   private readonly rate = new EventRate();
   private readonly listeners = new Set<(event: QmpEvent) => void>();
   private readonly context: CommandContext;
@@ -55,6 +60,7 @@ export class Daemon {
       now: () => performance.now(),
       throttled: () => environment.engine.throttle.delay(),
     });
+    const quit = (): Promise<void> => this.end();
     const objects = new ObjectTable({ graph: this.graph, tls: environment.tls });
     this.exports = new ExportTable({
       environment,
@@ -63,6 +69,12 @@ export class Daemon {
       emit: (event, data) => this.emit(event, data),
       turn: () => turns.next(),
     });
+    this.chardevs = new ChardevTable({
+      environment,
+      files: environment.files,
+      checkTls: (id) => void objects.tls(id),
+      quit: () => void quit().catch(() => undefined),
+    });
     this.graph.onDrain = (order) => this.jobs.drain(order);
     this.context = {
       environment,
@@ -70,8 +82,9 @@ export class Daemon {
       jobs: this.jobs,
       exports: this.exports,
       objects,
-      tree: new ObjectTree(objects, { list: () => [], find: () => undefined }),
-      quit: () => this.end(),
+      chardevs: this.chardevs,
+      tree: new ObjectTree(objects, this.chardevs),
+      quit,
     };
     environment.engine.onEvent = (event) => this.engineEvent(event);
   }
@@ -113,6 +126,26 @@ export class Daemon {
     return () => this.listeners.delete(listener);
   }
 
+  /** `--object`. Refusals are thrown. */
+  addObject(options: ObjectOptions): Promise<void> {
+    return this.context.objects.add(options);
+  }
+
+  /** `--chardev`. Refusals are thrown. */
+  addChardev(id: string, backend: ChardevBackend): Promise<void> {
+    return this.chardevs.addInitial(id, backend);
+  }
+
+  /** Throws if there is no such character device. */
+  checkChardev(id: string): void {
+    if (!this.chardevs.find(id)) throw new QmpError(`chardev "${id}" not found`);
+  }
+
+  /** `--monitor`: a monitor for everybody who comes through a character device. Refusals are thrown. */
+  addMonitor(chardev: string, pretty: boolean): void {
+    this.chardevs.attach(chardev, (device) => new MonitorFrontend(this, device, pretty));
+  }
+
   /** A monitor that speaks the text protocol. It writes its greeting at once. */
   openMonitor(options: MonitorOptions): Monitor {
     return new Monitor(this, options);
@@ -132,7 +165,10 @@ export class Daemon {
     } finally {
       this.rate.end();
       // The reply of the command that brought this about goes first.
-      setTimeout(() => this.environment.exit(), 0);
+      setTimeout(() => {
+        this.chardevs.closeAll();
+        this.environment.exit();
+      }, 0);
     }
   }
 

@@ -11,6 +11,7 @@ import { bitmaps } from './commands/bitmaps';
 import { blockCore } from './commands/block-core';
 import { blockJobs } from './commands/block-jobs';
 import { mirrors } from './commands/mirror';
+import { chardev } from './commands/chardev';
 import { control } from './commands/control';
 import { exports } from './commands/exports';
 import { jobs } from './commands/jobs';
@@ -30,6 +31,7 @@ const HANDLERS: Handlers = {
   ...jobs,
   ...exports,
   ...objects,
+  ...chardev,
 };
 
 /** Whether a text is the name of a command of the schema. */

@@ -3,6 +3,7 @@ import type { GraphEnvironment } from '../graph/index';
 import type { FileStore } from '../files/contract';
 import type { ByteStream, Listener } from '../nbd/index';
 import type { SocketAddress } from '../qapi/index';
+import type { PlatformChardevs } from './chardevs/device';
 import type { TlsSupport } from './objects/tls-creds';
 
 /** See `MountStore`. */
@@ -25,6 +26,12 @@ export interface DaemonEnvironment extends GraphEnvironment {
   listen?: (address: SocketAddress, serve: (stream: ByteStream) => void) => Promise<Listener>;
   /** The tree of files can show others in the place of its own. Absent: it cannot (a kernel would have to). */
   readonly mounts?: FileMounts;
+  /** Connects to a socket. Refusals are thrown with the text for the user. Absent: there are no sockets here. */
+  connect?: (address: SocketAddress) => Promise<ByteStream>;
+  /** Character devices of the platform. Absent: there are only those that every platform has. */
+  readonly chardevs?: PlatformChardevs;
+  /** A remark for the error stream: the program puts its name and `info: ` in front. No final line feed. */
+  info?(text: string): void;
   /** What the platform knows of certificates. Absent: it has no TLS. */
   readonly tls?: TlsSupport;
   /** Called when a `quit` has been answered: all is closed, and the process (or what stands for it) may end. */

@@ -31,6 +31,8 @@ export interface NbdServerHost {
 export interface Listener {
   /** Takes no more of them. */
   close(): void;
+  /** Where they come over TCP: the system may have chosen the port. */
+  readonly place?: { readonly host: string; readonly port: number };
 }
 
 /** One client. */

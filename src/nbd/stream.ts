@@ -13,6 +13,8 @@ export interface ByteStream {
   close(): void;
   /** Ends both directions at once. */
   destroy(): void;
+  /** Of a connection over TCP: host and port at its ends, joined by a colon. */
+  readonly ends?: { readonly local: string; readonly peer: string };
 }
 
 /** Takes a stream apart into pieces of wanted sizes. */

@@ -1,9 +1,10 @@
 /** Connecting to an address of QMP. */
 import { lookup } from 'node:dns/promises';
-import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { connect, Socket, type NetConnectOpts } from 'node:net';
 import { resolve } from 'node:path';
 import type { ByteStream } from '../nbd/index';
 import { QmpError, type SocketAddress } from '../qapi/index';
+import { socketDescriptor } from './listen';
 import { SocketStream } from './socketstream';
 import { strerrorOf } from './strerror';
 
@@ -26,7 +27,7 @@ export async function connectTo(address: SocketAddress, directory = ''): Promise
       return open({ host: host.address, port }, shown);
     }
     case 'fd':
-      throw new QmpError('Sockets of type fd are not available: Node.js takes none that others opened');
+      return new SocketStream(new Socket({ fd: socketDescriptor(address.str), allowHalfOpen: true }));
     case 'vsock':
       throw new QmpError('Sockets of type vsock are not available: Node.js has none; use inet or unix');
   }

@@ -2,6 +2,7 @@
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { version } from '../../package.json';
 import { Daemon } from '../daemon/index';
+import { objectHelp } from '../daemon/objects/help';
 import {
   parseJson,
   parseKeyval,
@@ -9,13 +10,17 @@ import {
   visitKeyval,
   visitType,
   type NbdServerOptions,
+  type ObjectOptions,
   type KeyvalObject,
   type QmpValue,
 } from '../qapi/index';
 import { toFailure, ToolFailure } from '../tools/failure';
 import { Getopt, type OptionTable } from '../tools/getopt';
 import { versionText } from '../tools/version';
-import { BACKENDS, openChardev, parseChardev, type Channel, type Chardev } from './chardev';
+import { nodeTls } from './certificates';
+import { readChardev } from './chardev';
+import { nodeChardevs } from './chardevs';
+import { connectTo } from './connect';
 import { daemonHelp } from './daemonhelp';
 import { nodeEnvironment, turn } from './environment';
 import { listenOn } from './listen';
@@ -102,8 +107,6 @@ function readCommandLine(words: string[]): CommandLine {
 class DaemonProcess {
   /** Resolves with the exit code. */
   readonly ended: Promise<number>;
-  private readonly chardevs = new Map<string, Chardev>();
-  private readonly inUse = new Set<string>();
   private daemon: Daemon | null = null;
   private pidFile: string | null = null;
   /** What warnings are about: the program and the option at work; nothing for commands of a monitor. */
@@ -126,6 +129,10 @@ class DaemonProcess {
       now: () => performance.timeOrigin + performance.now(),
       turn,
       listen: (address, serve) => listenOn(address, serve),
+      connect: (address) => connectTo(address),
+      chardevs: nodeChardevs(),
+      tls: nodeTls,
+      info: (text) => void process.stderr.write(`${PROGRAM}: info: ${text}\n`),
       exit: () => this.exited(),
       warn: (text) => void process.stderr.write(`${this.cause}warning: ${text}\n`),
       notice: (text) => void process.stderr.write(`${text}\n`),
@@ -145,7 +152,7 @@ class DaemonProcess {
     if (line.pidFile !== null) this.writePidFile(line.pidFile);
   }
 
-  /** Ends the daemon as `quit` does. */
+  /** Ends the daemon as `quit` does, and resolves when it has. */
   async stop(): Promise<void> {
     try {
       await this.daemon?.end();
@@ -153,14 +160,13 @@ class DaemonProcess {
       complain(error);
       throw error;
     } finally {
-      this.exited();
+      if (this.daemon) await this.ended;
+      else this.exited();
     }
   }
 
   private exited(): void {
     clearInterval(this.alive);
-    for (const chardev of this.chardevs.values()) chardev.close();
-    this.chardevs.clear();
     if (this.pidFile !== null) unlinkSync(this.pidFile);
     this.pidFile = null;
     this.finish(0);
@@ -171,13 +177,13 @@ class DaemonProcess {
       case 'blockdev':
         return execute(daemon, 'blockdev-add', readTyped('BlockdevOptions', value, 'driver'));
       case 'object':
-        return execute(daemon, 'object-add', readTyped('ObjectOptions', value, 'qom-type'));
+        return this.addObject(daemon, value);
       case 'export':
         return execute(daemon, 'block-export-add', readTyped('BlockExportOptions', value, 'type'));
       case 'nbd-server':
         return daemon.startNbdServer(readTyped('NbdServerOptions', value) as NbdServerOptions);
       case 'chardev':
-        return this.addChardev(value);
+        return this.addChardev(daemon, value);
       case 'monitor':
         return this.addMonitor(daemon, value);
       default:
@@ -185,33 +191,34 @@ class DaemonProcess {
     }
   }
 
-  private async addChardev(value: string): Promise<void> {
+  private async addObject(daemon: Daemon, value: string): Promise<void> {
+    const help = objectHelp(value);
+    if (help === null)
+      return daemon.addObject(readTyped('ObjectOptions', value, 'qom-type') as ObjectOptions);
+    process.stdout.write(help);
+    await this.stop();
+  }
+
+  private async addChardev(daemon: Daemon, value: string): Promise<void> {
     if (value === 'help' || value === '?') {
+      const kinds = (await daemon.execute('query-chardev-backends')).return as { name: string }[];
       process.stdout.write(
-        `Available chardev backend types: \n${BACKENDS.map((name) => `  ${name}\n`).join('')}`,
+        `Available chardev backend types: \n${kinds.map(({ name }) => `  ${name}\n`).join('')}`,
       );
-      this.exited();
+      await this.stop();
       return;
     }
-    const options = parseChardev(value);
-    const id = options.get('id') ?? '';
-    if (options.get('backend') === 'stdio' && [...this.chardevs.values()].some((other) => other.stdio)) {
-      throw new ToolFailure('cannot use stdio by multiple character devices');
-    }
-    if (this.chardevs.has(id)) {
-      throw new ToolFailure(`attempt to add duplicate property '${id}' to object (type 'container')`);
-    }
-    this.chardevs.set(id, await openChardev(options));
+    const { id, backend, mux } = readChardev(value);
+    const base = mux ? `${id}-base` : id;
+    await daemon.addChardev(base, backend);
+    if (mux) await daemon.addChardev(id, { type: 'mux', data: { chardev: base } });
   }
 
   private addMonitor(daemon: Daemon, value: string): void {
-    const { chardev: name, mode, pretty } = readMonitor(value);
-    const chardev = this.chardevs.get(name);
-    if (!chardev) throw new ToolFailure(`chardev "${name}" not found`);
+    const { chardev, mode, pretty } = readMonitor(value);
+    daemon.checkChardev(chardev);
     if (mode === 'readline') throw new ToolFailure('Only QMP is supported');
-    if (this.inUse.has(name)) throw new ToolFailure(`chardev '${name}' is already in use`);
-    this.inUse.add(name);
-    chardev.serve((channel) => serveMonitor(daemon, channel, pretty));
+    daemon.addMonitor(chardev, pretty);
   }
 
   private writePidFile(path: string): void {
@@ -222,12 +229,6 @@ class DaemonProcess {
     }
     this.pidFile = path;
   }
-}
-
-async function serveMonitor(daemon: Daemon, channel: Channel, pretty: boolean): Promise<void> {
-  const monitor = daemon.openMonitor({ write: (text) => channel.write(text), pretty });
-  await channel.read((chunk) => monitor.receive(chunk));
-  monitor.close();
 }
 
 async function execute(daemon: Daemon, command: string, args: QmpValue): Promise<void> {

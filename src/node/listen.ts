@@ -1,7 +1,7 @@
 /** Listening on an address of QMP. */
 import { lookup } from 'node:dns/promises';
 import { existsSync, fstatSync, unlinkSync } from 'node:fs';
-import { createServer, type ListenOptions, type Server } from 'node:net';
+import { createServer, type AddressInfo, type ListenOptions, type Server } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { Errno, strerror } from '../files/contract';
 import type { ByteStream, Listener } from '../nbd/index';
@@ -106,7 +106,8 @@ async function listenInet(
       const server = makeServer(serve);
       try {
         await open(server, { host: found, port: number });
-        return { close: () => void server.close() };
+        const { address: host, port: bound } = server.address() as AddressInfo;
+        return { close: () => void server.close(), place: { host, port: bound } };
       } catch (error) {
         failure = error;
       }
@@ -115,7 +116,8 @@ async function listenInet(
   throw new QmpError(`Failed to bind socket: ${strerrorOf(failure)}`);
 }
 
-async function listenFd(text: string, serve: (stream: ByteStream) => void): Promise<Listener> {
+/** The number of a descriptor that is a socket; throws the text for the user if it is none. */
+export function socketDescriptor(text: string): number {
   if (!/^\d+$/.test(text)) throw new QmpError(`Unable to parse FD number ${text}`);
   const fd = Number(text);
   let isSocket = false;
@@ -125,6 +127,11 @@ async function listenFd(text: string, serve: (stream: ByteStream) => void): Prom
     // No such descriptor: the message is the same.
   }
   if (!isSocket) throw new QmpError(`File descriptor '${text}' is not a socket`);
+  return fd;
+}
+
+async function listenFd(text: string, serve: (stream: ByteStream) => void): Promise<Listener> {
+  const fd = socketDescriptor(text);
   const server = makeServer(serve);
   try {
     await open(server, { fd });

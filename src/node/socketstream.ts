@@ -8,7 +8,16 @@ export class SocketStream implements ByteStream {
   /** Resolves when the socket takes more; null: it does. */
   private full: Promise<void> | null = null;
 
+  readonly ends?: { readonly local: string; readonly peer: string };
+
   constructor(private readonly socket: Socket) {
+    const { localAddress, remoteAddress } = socket;
+    if (localAddress !== undefined && remoteAddress !== undefined) {
+      this.ends = {
+        local: `${localAddress}:${socket.localPort}`,
+        peer: `${remoteAddress}:${socket.remotePort}`,
+      };
+    }
     socket.setNoDelay(true);
     // What goes wrong ends the reading.
     socket.on('error', () => socket.destroy());

@@ -119,7 +119,11 @@ export function spelledBooleans(list: string, known: readonly CreateOption[]): R
   return spelled;
 }
 
-function readCreateValue(option: CreateOption, text: string): string | number | boolean {
+/** The value of one option as its type. */
+export function readCreateValue(
+  option: Pick<CreateOption, 'name' | 'type'>,
+  text: string,
+): string | number | boolean {
   switch (option.type) {
     case 'str':
       return text;

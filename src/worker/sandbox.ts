@@ -256,6 +256,7 @@ export class Sandbox implements WorkerApi {
       now: () => performance.timeOrigin + performance.now(),
       turn,
       listen: (address, serve) => this.sockets.listen(address, serve),
+      connect: (address) => this.sockets.dial(address),
       exit: () => this.launch(store, module),
     });
     daemon.subscribe((event) => {

@@ -22,6 +22,20 @@ export class PageSockets {
     return { close: () => void this.listeners.delete(path) };
   }
 
+  /** Connects to what listens on a name. */
+  async dial(address: SocketAddress): Promise<ByteStream> {
+    if (address.type !== 'unix') {
+      throw new QmpError(
+        `Sockets of type ${address.type} are not available: a browser lets no page connect to them; ` +
+          'use type unix, whose path is a name for programs of this page',
+      );
+    }
+    const { port1, port2 } = new MessageChannel();
+    const failure = this.connect(address.path, port1);
+    if (failure !== null) throw new QmpError(failure);
+    return new PageSocket(port2);
+  }
+
   /** Connects the other end of a port; a text: why it cannot be. */
   connect(path: string, port: MessagePort): string | null {
     const serve = this.listeners.get(path);

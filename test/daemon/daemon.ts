@@ -7,6 +7,8 @@ import { MemoryStore } from '../../src/files/memory';
 import type { FileStore } from '../../src/files/contract';
 import { MountStore } from '../../src/files/mount';
 import { NodeStore } from '../../src/files/node/store';
+import { nodeChardevs } from '../../src/node/chardevs';
+import { connectTo } from '../../src/node/connect';
 import { listenOn } from '../../src/node/listen';
 
 const MODULE = new WebAssembly.Module(readFileSync('build/engine.wasm'));
@@ -59,7 +61,11 @@ function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'>
     },
     exit: () => (exited = true),
     ...(tree instanceof MountStore && { mounts: tree }),
-    ...(directory !== undefined && { listen: (address, serve) => listenOn(address, serve, directory) }),
+    ...(directory !== undefined && {
+      listen: (address, serve) => listenOn(address, serve, directory),
+      connect: (address) => connectTo(address, directory),
+      chardevs: nodeChardevs(directory),
+    }),
   });
   const events: QmpEvent[] = [];
   daemon.subscribe((event) => events.push(event));

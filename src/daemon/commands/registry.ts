@@ -1,6 +1,7 @@
 /** How the handlers of commands are typed and found. */
 import type { BlockGraph } from '../../graph/index';
 import type { CommandName, Commands } from '../../qapi/index';
+import type { ChardevTable } from '../chardevs/table';
 import type { DaemonEnvironment } from '../environment';
 import type { ExportTable } from '../exports/table';
 import type { JobTable } from '../jobs/table';
@@ -14,6 +15,7 @@ export interface CommandContext {
   readonly jobs: JobTable;
   readonly exports: ExportTable;
   readonly objects: ObjectTable;
+  readonly chardevs: ChardevTable;
   /** The objects and character devices by their paths. */
   readonly tree: ObjectTree;
   /** Closes everything; the daemon ends when the reply has been sent. */

@@ -1,0 +1,162 @@
+/** socket: a server for one client at a time, or a client that can come back. */
+import type { ByteStream, Listener } from '../../nbd/index';
+import { QmpError, type ChardevSocket, type SocketAddress } from '../../qapi/index';
+import type { DaemonEnvironment } from '../environment';
+import type { PropertyValue } from '../objects/object';
+import { ConnectionDevice } from './stream';
+
+/** Where a socket is: its sockets and its name. */
+interface SocketHost {
+  readonly environment: DaemonEnvironment;
+  readonly id: string;
+}
+
+/** Clients that wait for one to go, at most. */
+const MOST_WAITING = 64;
+
+export class SocketDevice extends ConnectionDevice {
+  readonly typeName = 'chardev-socket';
+  private listener: Listener | null = null;
+  /** Clients that wait until the one that is served has gone. */
+  private readonly clients: ByteStream[] = [];
+  private address: SocketAddress;
+  private timer: unknown = null;
+  private gone = false;
+  private firstClient: () => void = () => undefined;
+
+  private constructor(
+    private readonly host: SocketHost,
+    address: SocketAddress,
+    private readonly options: ChardevSocket,
+  ) {
+    super();
+    this.address = address;
+  }
+
+  /** Opens it as the options say, which {@link checkSocket} has passed. */
+  static async open(host: SocketHost, address: SocketAddress, options: ChardevSocket): Promise<SocketDevice> {
+    const device = new SocketDevice(host, address, options);
+    if (options.server ?? true) await device.listen();
+    else if (options.reconnect) await device.connectAgain();
+    else void device.serve(await device.connect());
+    return device;
+  }
+
+  private get isServer(): boolean {
+    return this.options.server ?? true;
+  }
+
+  private async listen(): Promise<void> {
+    const { address } = this;
+    const { environment } = this.host;
+    if (!environment.listen) throw new QmpError('This program has no sockets to listen on');
+    const first = new Promise<void>((resolve) => (this.firstClient = resolve));
+    this.listener = await environment.listen(address, (stream) => {
+      if (this.clients.length === MOST_WAITING) {
+        stream.destroy();
+        return;
+      }
+      this.clients.push(stream);
+      this.firstClient();
+      this.next();
+    });
+    const { place } = this.listener;
+    if (place) {
+      const family = place.host.includes(':') ? { ipv6: true } : { ipv4: true };
+      this.address = { type: 'inet', host: place.host, port: String(place.port), ...family };
+    }
+    if (!this.options.wait) return;
+    environment.info?.(`QEMU waiting for connection on: ${this.filename}`);
+    await first;
+  }
+
+  private next(): void {
+    if (this.stream || this.gone) return;
+    const client = this.clients.shift();
+    if (client) void this.serve(client).then(() => this.next());
+  }
+
+  private connect(): Promise<ByteStream> {
+    const { connect } = this.host.environment;
+    if (!connect) throw new QmpError('This program has no sockets to connect');
+    return connect(this.address);
+  }
+
+  /** Connects now, or as often as it takes; afterwards again whenever the connection has ended. */
+  private async connectAgain(): Promise<void> {
+    try {
+      const stream = await this.connect();
+      if (this.gone) stream.close();
+      else void this.serve(stream).then(() => this.later());
+    } catch (error) {
+      if (!(error instanceof QmpError)) throw error;
+      const { environment, id } = this.host;
+      environment.warn?.(`Unable to connect character device ${id}: ${error.desc}`);
+      this.later();
+    }
+  }
+
+  private later(): void {
+    if (this.gone) return;
+    this.timer = setTimeout(() => void this.connectAgain(), (this.options.reconnect ?? 0) * 1000);
+  }
+
+  get filename(): string {
+    const { stream, isServer } = this;
+    const server = isServer ? ',server=on' : '';
+    if (!stream) return `disconnected:${shown(this.address)}${server}`;
+    if (!stream.ends) return `${shown(this.address)}${server}`;
+    return `tcp:${stream.ends.local}${server} <-> ${stream.ends.peer}`;
+  }
+
+  override get(property: string): PropertyValue {
+    return property === 'connected' ? this.stream !== null : this.address;
+  }
+
+  override close(): void {
+    this.gone = true;
+    clearTimeout(this.timer);
+    this.listener?.close();
+    for (const client of this.clients) client.destroy();
+    super.close();
+  }
+}
+
+function shown(address: SocketAddress): string {
+  switch (address.type) {
+    case 'unix':
+      return `unix:${address.path}${address.abstract ? ',abstract=on' : ''}${
+        address.abstract && (address.tight ?? true) ? ',tight=on' : ''
+      }`;
+    case 'inet':
+      return `tcp:${address.host}:${address.port}`;
+    case 'fd':
+      return `fd:${address.str}`;
+    case 'vsock':
+      return `vsock:${address.cid}:${address.port}`;
+  }
+}
+
+/** What cannot go together; the order is QEMU's. */
+export function checkSocket(options: ChardevSocket, hasTls: (id: string) => void): void {
+  const server = options.server ?? true;
+  if (server && options.reconnect) {
+    throw new QmpError("'reconnect' option is incompatible with socket in server listen mode");
+  }
+  if (!server && options.wait !== undefined) {
+    throw new QmpError("'wait' option is incompatible with socket in client connect mode");
+  }
+  if (options.websocket && !server) throw new QmpError('Websocket client is not implemented');
+  if (options['tls-authz'] !== undefined && options['tls-creds'] === undefined) {
+    throw new QmpError("'tls_authz' option requires 'tls_creds' option");
+  }
+  if (options['tls-creds'] !== undefined) {
+    hasTls(options['tls-creds']);
+    throw new QmpError("'tls-creds' is not available for character devices: they carry plain bytes");
+  }
+  for (const protocol of ['telnet', 'tn3270', 'websocket'] as const) {
+    if (options[protocol]) {
+      throw new QmpError(`'${protocol}' is not available for character devices: they carry plain bytes`);
+    }
+  }
+}

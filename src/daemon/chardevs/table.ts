@@ -1,0 +1,235 @@
+/** The character devices of a daemon by id. */
+import type { FileStore } from '../../files/contract';
+import {
+  QmpError,
+  type ChardevBackend,
+  type ChardevCommon,
+  type ChardevInfo,
+  type SocketAddress,
+} from '../../qapi/index';
+import type { DaemonEnvironment } from '../environment';
+import { NameTable } from '../objects/order';
+import { NullDevice, type CharDevice, type CharFrontend, type ChardevKind } from './device';
+import { openFileStream } from './file';
+import { LogFile } from './logfile';
+import { MuxDevice } from './mux';
+import { RingBuffer } from './ringbuf';
+import { checkSocket, SocketDevice } from './socket';
+import { StreamDevice } from './stream';
+
+/** What devices work with. */
+export interface ChardevHost {
+  readonly environment: DaemonEnvironment;
+  readonly files: FileStore;
+  /** Throws if there are no such credentials for TLS. */
+  checkTls(id: string): void;
+  /** Ends the program. */
+  quit(): void;
+}
+
+/** All kinds that a storage daemon has, in the order of query-chardev-backends. */
+const KINDS: readonly ChardevKind[] = [
+  'serial',
+  'mux',
+  'pipe',
+  'parallel',
+  'null',
+  'ringbuf',
+  'socket',
+  'stdio',
+  'memory',
+  'udp',
+  'file',
+  'pty',
+];
+
+/** Kinds that every platform has. */
+const EVERYWHERE: ReadonlySet<ChardevKind> = new Set(['mux', 'null', 'ringbuf', 'memory', 'socket', 'file']);
+
+/** Why a browser has not the others. */
+const NOT_IN_A_BROWSER: Readonly<Partial<Record<ChardevKind, string>>> = {
+  serial: 'a browser lets no program of a worker use serial lines',
+  parallel: 'a browser has no parallel ports',
+  pipe: 'a browser has no pipes; use socket, whose path is a name for programs of this page',
+  stdio: 'a browser has no standard input and output',
+  udp: 'a browser lets no page send datagrams',
+  pty: 'a browser has no pseudo terminals',
+};
+
+export class ChardevTable {
+  private readonly devices = new Map<string, CharDevice>();
+  private readonly order = new NameTable();
+
+  constructor(private readonly host: ChardevHost) {}
+
+  /** `chardev-add` */
+  async add(id: string, backend: ChardevBackend): Promise<void> {
+    if (this.devices.has(id)) throw new QmpError(`Chardev with id '${id}' already exists`);
+    this.put(id, await named(id, () => this.make(id, backend)));
+  }
+
+  /** `--chardev`: an address may be a descriptor that the process was started with. */
+  async addInitial(id: string, backend: ChardevBackend): Promise<void> {
+    const device = await this.make(id, backend, true);
+    if (this.devices.has(id)) {
+      device.close();
+      throw new QmpError(`attempt to add duplicate property '${id}' to object (type 'container')`);
+    }
+    this.put(id, device);
+  }
+
+  /** `chardev-change`: the old one stays if the new one cannot be made. */
+  async change(id: string, backend: ChardevBackend): Promise<void> {
+    const device = this.devices.get(id);
+    if (!device) throw new QmpError(`Chardev '${id}' does not exist`);
+    if (device instanceof MuxDevice) throw new QmpError('For mux or hub device hotswap is not supported yet');
+    if (device.busy) throw new QmpError('Chardev user does not support chardev hotswap');
+    const changed = await named(id, () => this.make(id, backend));
+    this.drop(id, device);
+    this.put(id, changed);
+  }
+
+  /** `chardev-remove` */
+  remove(id: string): void {
+    const device = this.devices.get(id);
+    if (!device) throw new QmpError(`Chardev '${id}' not found`);
+    if (device.busy) throw new QmpError(`Chardev '${id}' is busy`);
+    this.drop(id, device);
+  }
+
+  /** `chardev-send-break`: only serial lines have one. */
+  sendBreak(id: string): void {
+    if (!this.devices.has(id)) throw new QmpError(`Chardev '${id}' not found`);
+  }
+
+  /** `query-chardev` */
+  query(): ChardevInfo[] {
+    return this.list().flatMap((label) => {
+      const device = this.devices.get(label);
+      return device
+        ? [{ label, filename: device.filename, 'frontend-open': device.busy && !isBase(device) }]
+        : [];
+    });
+  }
+
+  /** `query-chardev-backends`: the kinds that can be made here. */
+  kinds(): ChardevKind[] {
+    return KINDS.filter((kind) => EVERYWHERE.has(kind) || this.platformHas(kind));
+  }
+
+  /** The device behind ringbuf-read and ringbuf-write. */
+  ring(id: string): RingBuffer {
+    const device = this.devices.get(id);
+    if (!device) throw new QmpError(`Device '${id}' not found`);
+    if (!(device instanceof RingBuffer)) throw new QmpError(`${id} is not a ringbuf device`);
+    return device;
+  }
+
+  /** Gives a device to a user, which `make` makes for it. */
+  attach(id: string, make: (device: CharDevice) => CharFrontend): void {
+    const device = this.devices.get(id);
+    if (!device) throw new QmpError(`chardev "${id}" not found`);
+    device.attach(make(device), id);
+  }
+
+  list(): string[] {
+    return this.order.list();
+  }
+
+  find(id: string): CharDevice | undefined {
+    return this.devices.get(id);
+  }
+
+  /** Multiplexers go before what they stand on. */
+  closeAll(): void {
+    for (const device of [...this.devices.values()].reverse()) device.close();
+    this.devices.clear();
+  }
+
+  private put(id: string, device: CharDevice): void {
+    this.devices.set(id, device);
+    this.order.add(id);
+  }
+
+  private drop(id: string, device: CharDevice): void {
+    device.close();
+    this.devices.delete(id);
+    this.order.remove(id);
+  }
+
+  private platformHas(kind: ChardevKind): boolean {
+    return this.host.environment.chardevs?.kinds.includes(kind) ?? false;
+  }
+
+  private async make(id: string, backend: ChardevBackend, isInitial = false): Promise<CharDevice> {
+    this.checkKind(backend.type);
+    const common: ChardevCommon = backend.data;
+    const log =
+      common.logfile === undefined
+        ? null
+        : await LogFile.open(this.host.files, common.logfile, common.logappend ?? false);
+    try {
+      const device = await this.open(id, backend, isInitial);
+      device.log = log;
+      return device;
+    } catch (error) {
+      log?.close();
+      throw error;
+    }
+  }
+
+  private checkKind(kind: ChardevKind): void {
+    if (EVERYWHERE.has(kind) || this.platformHas(kind)) return;
+    const { chardevs } = this.host.environment;
+    const reason = chardevs ? chardevs.reason(kind) : NOT_IN_A_BROWSER[kind];
+    throw new QmpError(
+      reason === undefined
+        ? `'${kind}' is not a valid char driver name`
+        : `'${kind}' is not available: ${reason}`,
+    );
+  }
+
+  private async open(id: string, backend: ChardevBackend, isInitial: boolean): Promise<CharDevice> {
+    const { environment, files } = this.host;
+    if (backend.type === 'null') return new NullDevice();
+    if (backend.type === 'ringbuf' || backend.type === 'memory') {
+      return new RingBuffer(backend.type, backend.data.size);
+    }
+    if (backend.type === 'mux') return this.openMux(backend.data.chardev);
+    if (backend.type === 'socket') {
+      const { addr } = backend.data;
+      checkSocket(backend.data, (id) => this.host.checkTls(id));
+      if (addr.type === 'fd' && !isInitial) throw new QmpError('only QEMU supports file descriptor passing');
+      return SocketDevice.open(
+        { environment, id },
+        { type: addr.type, ...addr.data } as SocketAddress,
+        backend.data,
+      );
+    }
+    const { chardevs } = environment;
+    if (backend.type === 'file' && !chardevs?.kinds.includes('file')) {
+      return new StreamDevice('file', await openFileStream(files, backend.data));
+    }
+    if (!chardevs) throw new TypeError(`no platform for a character device of kind ${backend.type}`);
+    return new StreamDevice(backend.type, await chardevs.open(backend));
+  }
+
+  private openMux(baseId: string): MuxDevice {
+    const base = this.devices.get(baseId);
+    if (!base) throw new QmpError(`mux: base chardev ${baseId} not found`);
+    return new MuxDevice(base, baseId, () => this.host.quit());
+  }
+}
+
+/** Whether only a multiplexer uses the device. */
+function isBase(device: CharDevice): boolean {
+  return device.user instanceof MuxDevice;
+}
+
+async function named(id: string, make: () => Promise<CharDevice>): Promise<CharDevice> {
+  try {
+    return await make();
+  } catch (error) {
+    throw error instanceof QmpError ? new QmpError(`Failed to add chardev '${id}': ${error.desc}`) : error;
+  }
+}
