@@ -12,7 +12,9 @@ import { AMEND_OPTIONS, amendValues, keyAmendment } from '../images/amendluks';
 import { makeCipher } from '../luks/cipherspec';
 import { LuksContainer } from '../luks/container';
 import { SECTOR } from '../luks/header';
-import { nodeStorage } from '../luks/storage';
+import { Luks2Container } from '../luks/luks2';
+import { looksLikeLuks2 } from '../luks/luks2header';
+import { nodeStorage, type HeaderStorage } from '../luks/storage';
 import { Role, type BlockNode } from '../node';
 import type { QCryptoBlockAmendOptionsLUKS } from '../../qapi/types.generated';
 import type { Options } from '../options';
@@ -31,6 +33,8 @@ interface Opened {
 }
 
 const opened = new WeakMap<BlockNode, Opened>();
+/** Open containers of version 2, which are only read. */
+const newer = new WeakMap<BlockNode, Luks2Container>();
 /** Containers whose key slots are being changed. */
 const updating = new WeakSet<BlockNode>();
 
@@ -60,6 +64,24 @@ async function unlock(
   }
 }
 
+/** Opens a container of version 2, which QEMU does not know. */
+async function openLuks2(
+  { engine, node }: OpenContext,
+  file: BlockNode,
+  storage: HeaderStorage,
+  password: Uint8Array,
+): Promise<NodeHandle> {
+  const container = await Luks2Container.open(engine, storage);
+  if (!node.readOnly) throw new GraphError('LUKS2 containers can only be read');
+  const { offset: start, size, firstSector } = container.header.payload;
+  const end = start + (size ?? 0);
+  if (end > file.length()) throw new GraphError('LUKS2 header: the segment is behind the end of the file');
+  const cipher = node.noIo ? null : await container.unlock(password);
+  const payload = { start, firstSector, readOnly: true, ...(size !== null && { size }) };
+  newer.set(node, container);
+  return engine.crypto.openLuks(file.handle, cipher, payload);
+}
+
 const CREATE_OPTIONS: readonly CreateOption[] = [
   { name: 'size', type: 'size', help: 'Virtual disk size' },
   { name: 'key-secret', type: 'str', help: 'ID of the secret that provides the keyslot passphrase' },
@@ -79,7 +101,7 @@ async function changeKeys(
   force: boolean,
 ): Promise<void> {
   const state = opened.get(node);
-  if (!state) throw new GraphError(`Node '${node.name}' is not open`);
+  if (!state) throw new GraphError('LUKS2 containers can only be read');
   const { container, secrets, keySecret } = state;
   updating.add(node);
   try {
@@ -106,7 +128,9 @@ export const luks: Driver = {
     const apart = await context.openChild('header', Role.METADATA, false);
     const { id, password } = takePassword(options, secrets, node.noIo);
     const holder = apart ?? file;
-    const container = LuksContainer.open(engine, nodeStorage(engine, holder.handle), apart !== null);
+    const storage = nodeStorage(engine, holder.handle);
+    if (!apart && looksLikeLuks2(storage)) return openLuks2(context, file, storage, password);
+    const container = LuksContainer.open(engine, storage, apart !== null);
     const start = container.header.payloadSector * SECTOR;
     const cipher = node.noIo ? null : await unlock(context, container, password);
     try {
@@ -134,7 +158,7 @@ export const luks: Driver = {
   reopen: ({ options }) => void options.takeText(KEY_SECRET),
   details: () => ({ clusterSize: 0, dirty: false }),
   specific(node) {
-    const { container } = opened.get(node) ?? {};
+    const container = opened.get(node)?.container ?? newer.get(node);
     return container ? { type: 'luks', data: container.info() } : null;
   },
   encrypted: () => true,
