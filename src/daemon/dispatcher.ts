@@ -21,6 +21,11 @@ import { transactions } from './commands/transactions';
 import type { CommandContext, Handlers } from './commands/registry';
 
 const HANDLERS: Handlers = {
+  // A monitor negotiates for itself; what comes here has been negotiated.
+  qmp_capabilities: () => {
+    throw new QmpError('Capabilities negotiation is already complete, command ignored', 'CommandNotFound');
+  },
+
   ...control,
   ...blockCore,
   ...bitmaps,
@@ -61,7 +66,6 @@ async function run<N extends CommandName>(
 ): Promise<unknown> {
   const visited = visitArguments(name, args ?? {});
   const handler = HANDLERS[name];
-  if (!handler)
-    throw new QmpError(`The command ${name} is not available yet in qsd-web ${context.environment.version}`);
+  if (!handler) throw new TypeError(`nobody does the command ${name}`);
   return handler(visited, context);
 }

@@ -236,3 +236,46 @@ describe('the console', () => {
     ]);
   });
 });
+
+describe('a secret', () => {
+  const asked = async () => {
+    session.input('object-add qom-type=secret id=s0\r');
+    await eventually('Data of secret s0:');
+  };
+
+  test('is typed at a prompt that does not show it, and is not kept', async () => {
+    await asked();
+    session.input('wrong\x15hunt\x12er"2\t');
+    await type('\r', 2);
+    expect(backend.requests).toEqual([
+      '{"execute": "object-add", "arguments": {"qom-type": "secret", "id": "s0", "data": "hunter\\"2"}}',
+    ]);
+    // Neither what was typed nor what was deleted comes back.
+    await type('\x1b[A\x19', 2);
+    await eventually(
+      'qsd> object-add qom-type=secret id=s0\nData of secret s0:\n{"return": {}}\nqsd> object-add qom-type=secret id=s0',
+    );
+    expect(await shown()).not.toMatch(/hunt|wrong/);
+  });
+
+  test('is not sent when it is not given', async () => {
+    await asked();
+    await type('hunter2\x03', 2);
+    await asked();
+    await type('\x04', 3);
+    expect(backend.requests).toEqual([]);
+    expect(await shown()).not.toContain('hunter2');
+  });
+
+  test('is not a line that a program enters', async () => {
+    await asked();
+    session.input('hunter2');
+    session.propose('ls proposed');
+    await eventually('qsd> ls proposed');
+    await asked();
+    session.enter('ls entered');
+    await eventually('qsd> ls entered');
+    expect(backend.requests).toEqual([]);
+    expect(await shown()).not.toContain('hunter2');
+  });
+});

@@ -1,5 +1,7 @@
 /** The lines that were entered before: kept between visits, walked with the arrow keys, searched with Ctrl-R. */
 
+import { withoutSecret } from './secrets';
+
 /** Where the history is kept; `localStorage` is one. Failures (storage forbidden in a frame) are of no consequence. */
 export interface HistoryStorage {
   getItem(key: string): string | null;
@@ -29,8 +31,9 @@ export class History {
     return this.entries;
   }
 
-  /** Adds a line that was entered; one equal to the last is not added again. */
-  add(line: string): void {
+  /** Adds a line that was entered, without secrets; one equal to the last is not added again. */
+  add(entered: string): void {
+    const line = withoutSecret(entered);
     if (line.trim() !== '' && this.entries.at(-1) !== line) {
       this.entries.push(line);
       if (this.entries.length > LIMIT) this.entries.splice(0, this.entries.length - LIMIT);
@@ -83,7 +86,10 @@ export class History {
     try {
       const kept: unknown = JSON.parse(this.storage?.getItem(this.key) ?? '[]');
       if (!Array.isArray(kept)) return;
-      for (const entry of kept) if (typeof entry === 'string') this.entries.push(entry);
+      for (const entry of kept) {
+        const line = typeof entry === 'string' ? withoutSecret(entry) : '';
+        if (line !== '') this.entries.push(line);
+      }
     } catch {
       // Not ours, broken or forbidden: the history starts empty.
     }

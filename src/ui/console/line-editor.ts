@@ -25,6 +25,12 @@ export class LineEditor {
     this.position = Math.max(0, Math.min(cursor, text.length));
   }
 
+  /** Forgets all, what was deleted too. */
+  forget(): void {
+    this.set('');
+    this.killed = '';
+  }
+
   /** Puts text in at the cursor. */
   insert(text: string): void {
     this.replace(this.position, this.position, text);

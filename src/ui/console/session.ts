@@ -15,6 +15,7 @@ import { paint } from './paint';
 import { progressLine } from './progress';
 import { Screen, type TerminalLike } from './screen';
 import { SyntaxProblem, toRequest, unquote } from './qmp-shell';
+import { secretPrompt, withoutSecret, withSecret } from './secrets';
 import { formatEvent, formatReply } from './reply';
 import { tokenize } from './tokens';
 
@@ -23,6 +24,8 @@ const PROMPT = paint('prompt', 'qsd>') + ' ';
 const STATUS_AFTER = 300;
 const STATUS_EVERY = 100;
 const MENU_ROWS = 8;
+/** The exit code of what Ctrl-C stopped. */
+const INTERRUPTED = 130;
 
 interface Search {
   text: string;
@@ -38,6 +41,8 @@ type Queued = Input | { kind: 'line' | 'proposal'; text: string };
 
 interface Reading {
   prompt: string;
+  /** What is typed is not shown. */
+  hidden: boolean;
   resolve(line: string | null): void;
 }
 
@@ -168,6 +173,12 @@ export class ConsoleSession {
   }
 
   private async handle(input: Queued): Promise<void> {
+    if (this.reading?.hidden && (input.kind === 'line' || input.kind === 'proposal')) {
+      // What a program enters is no passphrase: the question is taken back.
+      this.queue.unshift(input);
+      this.cancel();
+      return;
+    }
     const menu = this.hints.length > 0;
     this.hints = [];
     if (input.kind === 'key') {
@@ -220,6 +231,7 @@ export class ConsoleSession {
       case 'ctrl-l':
         return this.screen.clear();
       case 'ctrl-r':
+        if (this.reading?.hidden) return;
         this.search = { text: '', found: this.history.all.length, failing: false, before: editor.text };
         return;
       case 'up':
@@ -316,7 +328,8 @@ export class ConsoleSession {
     this.show();
     this.screen.commitEdit();
     this.screen.setEdit(null);
-    this.editor.set('');
+    if (reading.hidden) this.editor.forget();
+    else this.editor.set('');
     reading.resolve(line);
   }
 
@@ -337,6 +350,13 @@ export class ConsoleSession {
     let request: string;
     try {
       request = toRequest(line.trim());
+      const prompt = secretPrompt(line);
+      if (prompt !== null) {
+        io.stdout(prompt);
+        const secret = await this.readLine(true);
+        if (secret === null) return INTERRUPTED;
+        request = toRequest(withSecret(line.trim(), secret));
+      }
     } catch (error) {
       if (!(error instanceof SyntaxProblem)) throw error;
       const { commandHelp } = await import('./help');
@@ -359,7 +379,7 @@ export class ConsoleSession {
     const replies = await Promise.race([this.backend.qmp(text), interrupted]);
     if (!replies) {
       io.stdout(paint('dim', 'The daemon goes on with it; its reply is not shown.') + '\n');
-      return 130;
+      return INTERRUPTED;
     }
     for (const reply of replies) io.stdout(formatReply(reply, this.terminal.columns) + '\n');
     return 0;
@@ -401,18 +421,18 @@ export class ConsoleSession {
       this.screen.finishLine();
       if (controller.signal.aborted) this.screen.print(paint('dim', '^C') + '\n');
       this.running = null;
-      this.options.onDone?.(line);
+      this.options.onDone?.(withoutSecret(line));
       this.prompt();
       this.idleWaiters.splice(0).forEach((resolve) => resolve());
       void this.pump();
     }
   }
 
-  private readLine(): Promise<string | null> {
+  private readLine(hidden = false): Promise<string | null> {
     return new Promise((resolve) => {
       const prompt = this.screen.takePartial();
       this.editor.set('');
-      this.reading = { prompt, resolve };
+      this.reading = { prompt, resolve, hidden };
       this.screen.setStatus(null);
       this.show();
       // What is typed from now on is for the tool.
@@ -433,7 +453,8 @@ export class ConsoleSession {
     const prompt = search
       ? paint('dim', `(${search.failing ? 'failed ' : ''}search '${search.text}') `)
       : (this.reading?.prompt ?? PROMPT);
-    this.screen.setEdit({ prompt, text: this.editor.text, cursor: this.editor.cursor, hints: this.hints });
+    const { text, cursor } = this.reading?.hidden ? { text: '', cursor: 0 } : this.editor;
+    this.screen.setEdit({ prompt, text, cursor, hints: this.hints });
   }
 
   // ---- completion
