@@ -13,6 +13,7 @@ import { convertLines } from './node/convert';
 import { imageLines } from './node/images';
 import { inflateLines } from './node/inflate';
 import { jobLines } from './node/jobs';
+import { luksLines } from './node/luks';
 import { nodeReadLines } from './node/reads';
 import { sizeLine } from './node/size';
 import { type Line, machine, table } from './report';
@@ -44,6 +45,7 @@ try {
     ...(await snapshotLines()),
     ...(await imageLines()),
     ...(await jobLines()),
+    ...(await luksLines()),
   );
   console.log(`${machine(version)}\n\n${table(lines)}`);
 } finally {
