@@ -155,7 +155,8 @@ export const luks: Driver = {
       ? { perm: perm | Permission.WRITE, shared: shared & ~(Permission.CONSISTENT_READ | Permission.WRITE) }
       : { perm, shared };
   },
-  reopen: ({ options }) => void options.takeText(KEY_SECRET),
+  // Which secret opened it cannot be changed; everything else is the file's.
+  reopen: () => undefined,
   details: () => ({ clusterSize: 0, dirty: false }),
   specific(node) {
     const container = opened.get(node)?.container ?? newer.get(node);

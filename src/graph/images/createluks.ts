@@ -99,7 +99,7 @@ export async function createLuks(creator: Creator, given: QmpObject): Promise<vo
   if (header === undefined && file === undefined) {
     throw new GraphError("Either the parameter 'header' or 'file' must be specified");
   }
-  if (options.preallocation !== undefined && file === undefined) {
+  if ((options.preallocation ?? 'off') !== 'off' && file === undefined) {
     throw new GraphError(
       "Parameter 'preallocation' requires 'file' to be specified for formatting LUKS disk",
     );

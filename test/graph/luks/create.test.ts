@@ -87,7 +87,7 @@ test('refusals', async () => {
   await expect(blockdevCreate([], { size: MIB })).rejects.toThrow(
     "Either the parameter 'header' or 'file' must be specified",
   );
-  await expect(blockdevCreate(['a'], { header: 'a', size: MIB, preallocation: 'off' })).rejects.toThrow(
+  await expect(blockdevCreate(['a'], { header: 'a', size: MIB, preallocation: 'full' })).rejects.toThrow(
     "Parameter 'preallocation' requires 'file' to be specified for formatting LUKS disk",
   );
   await expect(blockdevCreate(['b'], { file: 'b', size: MIB, 'key-secret': 'nobody' })).rejects.toThrow(
