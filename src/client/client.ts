@@ -7,6 +7,7 @@ import type {
   Exported,
   FileEntry,
   FileResult,
+  GuestStats,
   QmpReply,
   RawEvent,
   ShellIo,
@@ -14,6 +15,7 @@ import type {
   StorageUsage,
   Ticket,
   WorkerApi,
+  Workload,
 } from './protocol';
 import { PageSocket } from './socket';
 
@@ -30,9 +32,12 @@ export interface TaskOptions {
   progress?(done: number, total: number): void;
 }
 
+/** What runs `src/worker`, or a port to it. */
+type WorkerEndpoint = Worker | MessagePort | Endpoint;
+
 /** Connects to a worker (or a message port) that runs `src/worker`. The worker starts by itself. */
-export function connect(endpoint: Worker | MessagePort | Endpoint): Client {
-  return new Client(wrap<WorkerApi>(endpoint), failureOf(endpoint));
+export function connect(endpoint: WorkerEndpoint): Client {
+  return new Client(endpoint);
 }
 
 /** Rejects when a worker's script cannot be loaded or run. */
@@ -53,18 +58,53 @@ export class Client {
   private readonly commandListeners = new Set<() => void>();
   private subscription: Promise<Ticket> | null = null;
   private starting: Promise<StartInfo> | null = null;
+  private remote: Remote<WorkerApi>;
+  /** Rejects if the worker dies before it answers. */
+  private failure: Promise<never>;
+  /** Calls under way, to be rejected when the worker is ended. */
+  private readonly calls = new Set<(error: Error) => void>();
 
-  /** @param failure rejects if the worker dies before it answers */
-  constructor(
-    private readonly worker: Remote<WorkerApi>,
-    private readonly failure: Promise<never> = new Promise<never>(() => undefined),
-  ) {
-    failure.catch(() => undefined);
+  constructor(private endpoint: WorkerEndpoint) {
+    this.remote = wrap<WorkerApi>(endpoint);
+    this.failure = failureOf(endpoint);
+    this.failure.catch(() => undefined);
+  }
+
+  /**
+   * Pulls the plug: ends the worker at once, as when a computer loses its power, and goes on with another one. Calls under way
+   * are rejected; streams and listeners go on. What the daemon had in memory is lost, files keep what was written to them.
+   */
+  async replaceWorker(endpoint: WorkerEndpoint): Promise<void> {
+    const old = this.endpoint;
+    if (typeof Worker !== 'undefined' && old instanceof Worker) old.terminate();
+    this.endpoint = endpoint;
+    this.remote = wrap<WorkerApi>(endpoint);
+    this.failure = failureOf(endpoint);
+    this.failure.catch(() => undefined);
+    this.starting = null;
+    for (const reject of [...this.calls]) reject(new Error('The daemon was ended'));
+    if (this.subscription) {
+      this.subscription = null;
+      this.subscribe();
+    }
+    try {
+      await this.start();
+    } finally {
+      this.tellCommand();
+    }
+  }
+
+  /** A call that is rejected if the worker is ended meanwhile. */
+  private call<P extends Promise<unknown>>(work: P): Promise<Awaited<P>> {
+    return new Promise((resolve, reject) => {
+      this.calls.add(reject);
+      void (work as Promise<Awaited<P>>).then(resolve, reject).finally(() => this.calls.delete(reject));
+    });
   }
 
   /** Resolves when the daemon takes commands; rejects if it cannot run here. */
   start(): Promise<StartInfo> {
-    return (this.starting ??= Promise.race([this.worker.start(), this.failure]));
+    return (this.starting ??= this.call(Promise.race([this.remote.start(), this.failure])));
   }
 
   /** Runs a QMP command. A command that fails answers `{error}`; it does not throw. */
@@ -81,13 +121,13 @@ export class Client {
     args?: Commands[K]['arguments'] | Empty,
   ): Promise<QmpReply<Commands[K]['return']>> {
     // The daemon has validated the arguments and made the reply by the same schema that the types come from.
-    const reply = this.worker.execute(command, args) as Promise<QmpReply<Commands[K]['return']>>;
+    const reply = this.call(this.remote.execute(command, args)) as Promise<QmpReply<Commands[K]['return']>>;
     return /(^|-)query-/.test(command) ? reply : this.told(reply);
   }
 
   /** Sends text as a QMP client would; answers the replies as JSON texts, one for each request. */
   qmp(text: string): Promise<string[]> {
-    return this.told(this.worker.qmp(text));
+    return this.told(this.call(this.remote.qmp(text)));
   }
 
   /**
@@ -103,8 +143,12 @@ export class Client {
     try {
       return await reply;
     } finally {
-      for (const listener of this.commandListeners) listener();
+      this.tellCommand();
     }
+  }
+
+  private tellCommand(): void {
+    for (const listener of this.commandListeners) listener();
   }
 
   /** Events from now on: `for await (const event of client.events({ names: ['JOB_STATUS_CHANGE'] }))`. */
@@ -130,12 +174,12 @@ export class Client {
 
   /** Runs a line of the shell (`ls -l`, `qemu-img info a.qcow2`); resolves to its exit code. */
   async runShell(line: string, io: ShellIo, signal?: AbortSignal): Promise<number> {
-    return this.withTicket(signal, (ticket) => this.worker.runShell(ticket, line, proxy(io)));
+    return this.withTicket(signal, (ticket) => this.remote.runShell(ticket, line, proxy(io)));
   }
 
   /** Entries of a directory of the sandbox; without a path its root. */
   list(directory = ''): Promise<FileResult<FileEntry[]>> {
-    return this.worker.list(directory);
+    return this.call(this.remote.list(directory));
   }
 
   /** Copies a local file into the sandbox. */
@@ -143,27 +187,27 @@ export class Client {
     const progress = proxy((done: number, total: number) => options.progress?.(done, total));
     return this.withTicket(
       options.signal,
-      async (ticket) => await this.worker.importFile(ticket, file, progress),
+      async (ticket) => await this.remote.importFile(ticket, file, progress),
     );
   }
 
   /** Makes a local file readable where it is; nothing is copied. */
   openLocal(file: File): Promise<FileResult<string>> {
-    return this.worker.openLocal(file);
+    return this.call(this.remote.openLocal(file));
   }
 
   /** The content of a file, for a download. */
   exportFile(path: string): Promise<FileResult<Exported>> {
-    return this.worker.exportFile(path);
+    return this.call(this.remote.exportFile(path));
   }
 
   /** Removes a file or an empty directory. */
   remove(path: string): Promise<FileResult<null>> {
-    return this.worker.remove(path);
+    return this.call(this.remote.remove(path));
   }
 
   usage(): Promise<StorageUsage> {
-    return this.worker.usage();
+    return this.call(this.remote.usage());
   }
 
   /**
@@ -172,7 +216,7 @@ export class Client {
    */
   async connectPort(path: string): Promise<MessagePort> {
     const { port1, port2 } = new MessageChannel();
-    const result = await this.worker.connectSocket(path, transfer(port2, [port2]));
+    const result = await this.call(this.remote.connectSocket(path, transfer(port2, [port2])));
     if ('failure' in result) throw new Error(result.failure);
     return port1;
   }
@@ -182,9 +226,22 @@ export class Client {
     return Disk.open(new PageSocket(await this.connectPort(path)), exportName);
   }
 
+  /** A pretended guest works on a node until `signal` says stop; `progress` gets what it did so far. */
+  runGuest(
+    node: string,
+    workload: Workload,
+    options: { signal: AbortSignal; progress(stats: GuestStats): void },
+  ): Promise<FileResult<GuestStats>> {
+    const progress = proxy((stats: GuestStats) => options.progress(stats));
+    return this.withTicket(
+      options.signal,
+      async (ticket) => await this.remote.runGuest(ticket, node, workload, progress),
+    );
+  }
+
   /** Writes to the files what the daemon keeps in memory. A node that fails keeps it; its statistics count the failure. */
   flush(): Promise<void> {
-    return this.worker.flush();
+    return this.call(this.remote.flush());
   }
 
   /** Ends all streams and lets go of the port. The worker goes on; terminate it if it is not needed. */
@@ -193,7 +250,7 @@ export class Client {
     this.textListeners.clear();
     this.commandListeners.clear();
     this.unsubscribeIfUnused();
-    this.worker[releaseProxy]();
+    this.remote[releaseProxy]();
   }
 
   private async withTicket<T>(
@@ -201,10 +258,10 @@ export class Client {
     work: (ticket: Ticket) => Promise<T>,
   ): Promise<T> {
     const ticket = ++this.tickets;
-    const interrupt = (): void => void this.worker.interrupt(ticket);
+    const interrupt = (): void => void this.remote.interrupt(ticket);
     signal?.addEventListener('abort', interrupt, { once: true });
     try {
-      const result = work(ticket);
+      const result = this.call(work(ticket));
       // Behind the start: the worker knows the ticket then.
       if (signal?.aborted) interrupt();
       return await result;
@@ -214,7 +271,7 @@ export class Client {
   }
 
   private subscribe(): void {
-    this.subscription ??= this.worker.subscribe(
+    this.subscription ??= this.remote.subscribe(
       proxy((text: string) => {
         for (const listener of this.textListeners) listener(text);
         const event = JSON.parse(text) as RawEvent;
@@ -227,6 +284,6 @@ export class Client {
     if (this.streams.size > 0 || this.textListeners.size > 0 || !this.subscription) return;
     const subscription = this.subscription;
     this.subscription = null;
-    void subscription.then((ticket) => this.worker.unsubscribe(ticket));
+    void subscription.then((ticket) => this.remote.unsubscribe(ticket));
   }
 }

@@ -6,12 +6,14 @@ export type {
   Exported,
   FileEntry,
   FileResult,
+  GuestStats,
   QmpError,
   QmpReply,
   ShellCommandInfo,
   ShellIo,
   StartInfo,
   StorageUsage,
+  Workload,
 } from './protocol';
 export { PageSocket } from './socket';
 export type { Commands, Events } from '../qapi/types.generated';

@@ -77,6 +77,33 @@ export interface ShellIo {
   readLine(): Promise<string | null>;
 }
 
+/** What a pretended guest does. */
+export interface Workload {
+  /**
+   * `sequential`: one request behind the other. `random`: anywhere. `database`: few pages are used most, and what is
+   * written goes to a log at the end of the disk first.
+   */
+  pattern: 'sequential' | 'random' | 'database';
+  /** Bytes of a request: a multiple of 512, at most 1 MiB. */
+  blockSize: number;
+  /** Requests a second; 0: as many as can be done. */
+  rate: number;
+  /** How often each kind comes in relation to the others; 0: never. */
+  mix: { read: number; write: number; flush: number; discard: number };
+}
+
+/** What a pretended guest did: requests that went well, bytes, and requests that failed with the text of the last one. */
+export interface GuestStats {
+  reads: number;
+  writes: number;
+  flushes: number;
+  discards: number;
+  bytesRead: number;
+  bytesWritten: number;
+  errors: number;
+  lastError: string;
+}
+
 /** A failure of an operation on files, as a value. */
 export type FileResult<T> = { value: T } | { failure: string };
 
@@ -129,6 +156,13 @@ export interface WorkerApi {
   usage(): Promise<StorageUsage>;
   /** Connects a port (see `PageSocket`) to a socket that the daemon listens on. */
   connectSocket(path: string, port: MessagePort): Promise<FileResult<null>>;
+  /** A pretended guest works on a node until it is interrupted; answers what it did. */
+  runGuest(
+    ticket: Ticket,
+    node: string,
+    workload: Workload,
+    progress: (stats: GuestStats) => void | Promise<void>,
+  ): Promise<FileResult<GuestStats>>;
   /** Writes to the files what the daemon's writable nodes still keep in memory, as before the page may go away. */
   flush(): Promise<void>;
 }

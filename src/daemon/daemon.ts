@@ -19,6 +19,8 @@ import { MonitorFrontend } from './chardevs/monitor';
 import { ChardevTable } from './chardevs/table';
 import type { CommandContext } from './commands/registry';
 import { dispatch } from './dispatcher';
+import { runGuest, type GuestStats } from './guest/guest';
+import type { Workload } from './guest/workload';
 import { EventRate } from './eventrate';
 import type { DaemonEnvironment } from './environment';
 import { ExportTable } from './exports/table';
@@ -118,6 +120,29 @@ export class Daemon {
   /** `--nbd-server`: as `nbd-server-start`, with an address of the newer form. Refusals are thrown. */
   startNbdServer(options: NbdServerOptions): Promise<void> {
     return this.exports.startServer(options);
+  }
+
+  /** A pretended guest works on a node until it is told to stop; see {@link runGuest}. */
+  guest(
+    node: string,
+    workload: Workload,
+    signal: AbortSignal,
+    report: (stats: GuestStats) => void,
+  ): Promise<GuestStats> {
+    const { engine } = this.environment;
+    return runGuest(
+      node,
+      workload,
+      {
+        engine,
+        graph: this.graph,
+        held: () => this.exports.held(),
+        turn: () => this.environment.turn(),
+        ended: () => this.hasEnded,
+      },
+      signal,
+      report,
+    );
   }
 
   /** Calls the listener with each event from now on; the result ends that. */

@@ -4,6 +4,7 @@ import { QsdConsole } from './console/element';
 import { watchDrops } from './drop';
 import { QsdFiles } from './files/element';
 import { QsdGraph } from './graph/element';
+import { QsdGuest } from './guest/element';
 import { QsdJobs } from './jobs/element';
 import { watchLeaving } from './leaving';
 import { pickFiles } from './page-io';
@@ -17,16 +18,19 @@ export async function run(client: Client): Promise<void> {
   customElements.define('qsd-files', QsdFiles);
   customElements.define('qsd-graph', QsdGraph);
   customElements.define('qsd-jobs', QsdJobs);
+  customElements.define('qsd-guest', QsdGuest);
   const terminal = new QsdConsole();
   const files = new QsdFiles();
   const graph = new QsdGraph();
   const jobs = new QsdJobs();
+  const guest = new QsdGuest();
   terminal.id = 'console';
   files.id = 'files';
   terminal.client = client;
   files.client = client;
   graph.client = client;
   jobs.client = client;
+  guest.client = client;
 
   const importAll = (chosen: File[]): void => {
     if (chosen.length > 0)
@@ -43,7 +47,7 @@ export async function run(client: Client): Promise<void> {
     choose: (path) => terminal.insert(`${quoted(path)} `),
   };
   watchDrops({ import: importAll, open: openAll });
-  watchLeaving(client, () => terminal.busy);
+  const forgetJobs = watchLeaving(client, () => terminal.busy);
   terminal.addEventListener('qsd-done', () => {
     files.refresh();
     graph.offerFiles();
@@ -54,6 +58,7 @@ export async function run(client: Client): Promise<void> {
     { name: 'graph', title: 'Graph', content: graph },
     { name: 'jobs', title: 'Jobs', content: jobs },
     { name: 'files', title: 'Files', content: files },
+    { name: 'guest', title: 'Guest', content: guest },
   ]);
   // Commands of other parts go through the console, where the user sees and learns them.
   const command = (event: Event): void => {
@@ -67,6 +72,11 @@ export async function run(client: Client): Promise<void> {
   };
   graph.addEventListener('qsd-command', command);
   jobs.addEventListener('qsd-command', command);
+  guest.addEventListener('qsd-command', command);
+  guest.addEventListener('qsd-plug', () => {
+    graph.plugPulled();
+    forgetJobs();
+  });
   jobs.addEventListener('qsd-jobs', (event) => {
     const { active } = (event as CustomEvent<{ active: number }>).detail;
     panes.badge('jobs', active === 0 ? '' : String(active));

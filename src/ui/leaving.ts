@@ -5,16 +5,17 @@
  */
 import type { Client } from '../client';
 
-/** Watches the page. `busy` tells whether a command runs in the console. */
-export function watchLeaving(client: Client, busy: () => boolean): void {
+/** Watches the page. `busy` tells whether a command runs in the console. Answers a function that forgets all jobs. */
+export function watchLeaving(client: Client, busy: () => boolean): () => void {
   const jobs = new Set<string>();
   void followJobs(client, jobs);
   window.addEventListener('beforeunload', (event) => {
     if (busy() || jobs.size > 0) event.preventDefault();
   });
   document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'hidden') void client.flush();
+    if (document.visibilityState === 'hidden') void client.flush().catch(() => undefined);
   });
+  return () => jobs.clear();
 }
 
 /** Keeps the names of the jobs that are at work. */

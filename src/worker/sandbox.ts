@@ -4,12 +4,14 @@ import type {
   Exported,
   FileEntry,
   FileResult,
+  GuestStats,
   QmpReply,
   ShellIo,
   StartInfo,
   StorageUsage,
   Ticket,
   WorkerApi,
+  Workload,
 } from '../client/protocol';
 import { Daemon, QEMU_VERSION } from '../daemon';
 import { createEngine } from '../engine';
@@ -18,7 +20,7 @@ import { openBrowserFiles, type BrowserFiles } from '../files/browser/open';
 import { exportFile, importFile } from '../files/browser/transfer';
 import { FileError } from '../files/contract';
 import { LockError, Permission } from '../files/locks';
-import { JsonParser, toJson, type QmpObject, type QmpValue } from '../qapi';
+import { JsonParser, QmpError, toJson, type QmpObject, type QmpValue } from '../qapi';
 import type { ToolContext } from '../tools/context';
 import { qemuImg } from '../tools/img';
 import { qemuIo } from '../tools/io';
@@ -223,6 +225,24 @@ export class Sandbox implements WorkerApi {
     await this.activeDaemon();
     const failure = this.sockets.connect(path, port);
     return failure === null ? { value: null } : { failure };
+  }
+
+  async runGuest(
+    ticket: Ticket,
+    node: string,
+    workload: Workload,
+    progress: (stats: GuestStats) => void | Promise<void>,
+  ): Promise<FileResult<GuestStats>> {
+    const daemon = await this.activeDaemon();
+    try {
+      const value = await this.interruptible(ticket, (signal) =>
+        daemon.guest(node, workload, signal, (stats) => void progress(stats)),
+      );
+      return { value };
+    } catch (error) {
+      if (error instanceof QmpError) return { failure: error.message };
+      throw error;
+    }
   }
 
   async flush(): Promise<void> {

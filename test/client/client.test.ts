@@ -5,11 +5,13 @@ import type {
   Exported,
   FileEntry,
   FileResult,
+  GuestStats,
   QmpReply,
   ShellIo,
   StartInfo,
   StorageUsage,
   WorkerApi,
+  Workload,
 } from '../../src/client/protocol';
 
 /** A worker's side that keeps what it is asked. */
@@ -77,6 +79,28 @@ class FakeWorker implements WorkerApi {
   async usage(): Promise<StorageUsage> {
     return { used: 1, quota: 2, persistent: false };
   }
+  async runGuest(
+    ticket: number,
+    node: string,
+    workload: Workload,
+    progress: (stats: GuestStats) => void | Promise<void>,
+  ): Promise<FileResult<GuestStats>> {
+    this.calls.push(['runGuest', node, workload]);
+    const stats = {
+      reads: 1,
+      writes: 2,
+      flushes: 0,
+      discards: 0,
+      bytesRead: 4,
+      bytesWritten: 8,
+      errors: 0,
+      lastError: '',
+    };
+    await progress(stats);
+    if (node === 'nope') return { failure: 'no such node' };
+    if (!this.interrupted.has(ticket)) await new Promise<void>((resolve) => this.aborts.set(ticket, resolve));
+    return { value: { ...stats, reads: 9 } };
+  }
   async flush(): Promise<void> {
     this.calls.push(['flush']);
   }
@@ -117,6 +141,71 @@ describe('the client', () => {
   test('starts once', async () => {
     await Promise.all([client.start(), client.start()]);
     expect(worker.calls).toEqual([['start']]);
+  });
+
+  test('tells of commands that may change something', async () => {
+    let told = 0;
+    const end = client.onCommand(() => told++);
+    await client.execute('query-jobs');
+    await client.execute('x-debug-query-block-graph');
+    expect(told).toBe(0);
+    await client.execute('blockdev-del', { 'node-name': 'a' });
+    await client.qmp('{}');
+    expect(told).toBe(2);
+    end();
+    await client.qmp('{}');
+    expect(told).toBe(2);
+  });
+
+  test('a guest works until it is told to stop', async () => {
+    const workload: Workload = {
+      pattern: 'random',
+      blockSize: 512,
+      rate: 0,
+      mix: { read: 1, write: 0, flush: 0, discard: 0 },
+    };
+    const controller = new AbortController();
+    const seen: number[] = [];
+    const options = { signal: controller.signal, progress: ({ reads }: GuestStats) => void seen.push(reads) };
+    expect(await client.runGuest('nope', workload, options)).toEqual({ failure: 'no such node' });
+    const running = client.runGuest('a', workload, options);
+    await expect.poll(() => seen).toEqual([1, 1]);
+    controller.abort();
+    expect(await running).toMatchObject({ value: { reads: 9 } });
+    expect(worker.calls.at(-1)).toEqual(['runGuest', 'a', workload]);
+  });
+
+  test('goes on with another worker when the plug is pulled', async () => {
+    const names: string[] = [];
+    const events = client.events({ names: ['JOB_STATUS_CHANGE'] });
+    await client.start();
+    const io: ShellIo = {
+      stdout: () => undefined,
+      stderr: () => undefined,
+      progress: () => undefined,
+      readLine: async () => null,
+    };
+    const lost = client.runShell('long', io).catch((error: unknown) => (error as Error).message);
+    let told = 0;
+    client.onCommand(() => told++);
+    const next = new MessageChannel();
+    const other = new FakeWorker();
+    expose(other, next.port1);
+    await client.replaceWorker(next.port2);
+    expect(await lost).toBe('The daemon was ended');
+    expect(told).toBe(1);
+    expect(other.calls).toEqual([['start']]);
+    expect(await client.execute('query-jobs')).toEqual({ return: [] });
+    expect(worker.calls).not.toContainEqual(['query-jobs', undefined]);
+    // Those who listen hear the new one.
+    await expect.poll(() => other.listeners.size).toBe(1);
+    other.emit('JOB_STATUS_CHANGE', { id: 'new', status: 'created' });
+    const { value } = await events.next();
+    if (value) names.push(value.data.id);
+    expect(names).toEqual(['new']);
+    events.dispose();
+    next.port1.close();
+    next.port2.close();
   });
 
   test('runs the shell with its output, and interrupts it', async () => {

@@ -69,6 +69,11 @@ export class ExportTable {
     }
   }
 
+  /** null: requests of clients may be served now; else they may when it resolves. */
+  held(): Promise<void> | null {
+    return this.holds > 0 ? this.released : null;
+  }
+
   // ---- the server
 
   async startServer(options: NbdServerOptions): Promise<void> {
@@ -85,7 +90,7 @@ export class ExportTable {
       {
         engine: environment.engine,
         turn: () => this.surroundings.turn(),
-        held: () => (this.holds > 0 ? this.released : null),
+        held: () => this.held(),
         log: (text) => environment.notice?.(`Disconnect client, due to: ${text}`),
       },
       {

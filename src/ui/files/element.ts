@@ -59,7 +59,8 @@ export class QsdFiles extends HTMLElement {
     if (this.timer !== null) return;
     this.timer = setTimeout(() => {
       this.timer = null;
-      void this.update();
+      // A daemon that has just ended does not answer; what comes after it is shown then.
+      this.update().catch(() => undefined);
     }, SETTLE);
   }
 

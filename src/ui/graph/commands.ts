@@ -14,6 +14,9 @@ export interface Proposal {
 /** Drivers that are files or stand in for them: they have no format above raw bytes. */
 const PROTOCOLS = new Set(['file', 'null-co', 'null-aio', 'nbd', 'https', 'http', 'blkio']);
 
+/** Formats that are opened again after everything was lost; filters are not. */
+const REOPENED = new Set(['qcow2', 'raw']);
+
 /** What can be done with an item. */
 export function proposals(model: GraphModel, item: GraphItem): Proposal[] {
   switch (item.kind) {
@@ -51,12 +54,7 @@ function nodeProposals(model: GraphModel, node: GraphNode): Proposal[] {
   const backing = childOf(model, node.key, 'backing');
   const list: Proposal[] = [];
   if (!protocol) {
-    const overlay = fresh(model, `${plain(node.name)}-ov`);
-    if (top && !jobs)
-      list.push({
-        label: 'Take a snapshot: a new overlay on top',
-        command: `blockdev-snapshot-sync node-name=${name} snapshot-file=${overlay}.qcow2 snapshot-node-name=${overlay} format=qcow2`,
-      });
+    if (top && !jobs) list.push(...snapshotProposals(model, node, users.length > 0));
     if (backing && !jobs) list.push(...chainProposals(model, node, backing));
     if (!jobs && top) list.push(...copyProposals(model, node));
   }
@@ -74,6 +72,54 @@ function nodeProposals(model: GraphModel, node: GraphNode): Proposal[] {
     list.push({ label: 'Look at the image', command: `qemu-img info -U ${word(node.file)}` });
   if (users.length === 0) list.push({ label: 'Close it', command: `blockdev-del node-name=${name}` });
   return list;
+}
+
+/**
+ * An overlay on top. blockdev-snapshot-sync makes it all in one, but its node goes with its last user: without one that is at
+ * once. An overlay that was opened by a command of its own stays.
+ */
+function snapshotProposals(model: GraphModel, node: GraphNode, used: boolean): Proposal[] {
+  const name = word(node.name);
+  const overlay = fresh(model, `${plain(node.name)}-ov`);
+  if (used)
+    return [
+      {
+        label: 'Take a snapshot: a new overlay on top',
+        command: `blockdev-snapshot-sync node-name=${name} snapshot-file=${overlay}.qcow2 snapshot-node-name=${overlay} format=qcow2`,
+      },
+    ];
+  const ready = [...model.items.values()].find(
+    (other) =>
+      other.kind === 'node' &&
+      other.key !== node.key &&
+      other.driver === 'qcow2' &&
+      !other.readOnly &&
+      other.size === node.size &&
+      !childOf(model, other.key, 'backing') &&
+      linksTo(model, other.key).length === 0,
+  );
+  const list: Proposal[] = ready
+    ? [
+        {
+          label: `Snapshot: put ${ready.name} on top`,
+          command: `blockdev-snapshot node=${name} overlay=${word(ready.name)}`,
+        },
+      ]
+    : [];
+  if (node.file === '' || node.file.startsWith('json:') || node.size === null) return list;
+  // The daemon has the image locked: its size is given, and it is not looked at.
+  const image = `-u -b ${word(node.file)} -F ${node.driver} ${overlay}.qcow2 ${node.size}`;
+  return [
+    ...list,
+    {
+      label: 'Snapshot, step 1: make a file for the overlay',
+      command: `qemu-img create -f qcow2 ${image}`,
+    },
+    {
+      label: 'Snapshot, step 2: open it without its backing file',
+      command: `blockdev-add driver=qcow2 node-name=${overlay} backing=null file.driver=file file.filename=${overlay}.qcow2`,
+    },
+  ];
 }
 
 /** Stream and commit along the chain of backing files. */
@@ -207,7 +253,7 @@ function reopenProposal(model: GraphModel, node: GraphNode): Proposal | null {
 }
 
 /** A node that lets requests fail between an image and its file, and away again. */
-function faultProposals(model: GraphModel, node: GraphNode): Proposal[] {
+export function faultProposals(model: GraphModel, node: GraphNode): Proposal[] {
   const file = childOf(model, node.key, 'file');
   if (node.driver !== 'qcow2' || !file) return [];
   const backing = childOf(model, node.key, 'backing');
@@ -231,14 +277,14 @@ function faultProposals(model: GraphModel, node: GraphNode): Proposal[] {
   );
   if (unused) return [{ label: `Put ${unused.name} below it`, command: reopen(unused.name) }];
   return [
-    { label: 'Prepare faults: writes fail with EIO', command: blkdebug(model, file, 5) },
-    { label: 'Prepare faults: writes fail with ENOSPC', command: blkdebug(model, file, 28) },
+    { label: 'Prepare a fault: one write fails with EIO', command: blkdebug(model, file, 5) },
+    { label: 'Prepare a fault: one write fails with ENOSPC', command: blkdebug(model, file, 28) },
   ];
 }
 
-/** Adds a blkdebug node above another one, whose data writes fail. */
+/** Adds a blkdebug node above another one. If writes went on to fail, the image could not be flushed and taken off it. */
 function blkdebug(model: GraphModel, image: GraphNode, errno: number): string {
-  const rules = `[{"event": "write_aio", "errno": ${errno}}]`;
+  const rules = `[{"event": "write_aio", "errno": ${errno}, "once": true}]`;
   return `blockdev-add driver=blkdebug node-name=${fresh(model, 'faults')} image=${word(image.name)} inject-error=${rules}`;
 }
 
@@ -274,10 +320,9 @@ export function openProposals(model: GraphModel, files: readonly string[]): Prop
 export function reopenAll(model: GraphModel): Proposal[] {
   const list: Proposal[] = [];
   for (const item of model.items.values()) {
-    if (item.kind !== 'node' || item.driver === '' || PROTOCOLS.has(item.driver)) continue;
-    const file = childOf(model, item.key, 'file');
-    if (file?.driver !== 'file' || linksTo(model, item.key).some(({ from }) => from.startsWith('node:')))
-      continue;
+    if (item.kind !== 'node' || !REOPENED.has(item.driver)) continue;
+    const file = imageFile(model, item);
+    if (!file || linksTo(model, item.key).some(({ from }) => from.startsWith('node:'))) continue;
     const readOnly = item.readOnly ? ' read-only=true' : '';
     list.push(
       { label: `Check ${file.file}`, command: `qemu-img check ${word(file.file)}` },
@@ -288,6 +333,14 @@ export function reopenAll(model: GraphModel): Proposal[] {
     );
   }
   return list;
+}
+
+/** The file of an image, below what was put between them. */
+function imageFile(model: GraphModel, node: GraphNode): GraphNode | null {
+  let below = childOf(model, node.key, 'file');
+  for (let depth = 0; below && below.driver !== 'file' && depth < 10; depth++)
+    below = childOf(model, below.key, 'image') ?? childOf(model, below.key, 'file');
+  return below?.driver === 'file' ? below : null;
 }
 
 /** A name that nothing has yet. */

@@ -54,6 +54,7 @@ export class QsdGraph extends HTMLElement {
   private again = false;
   /** What was open when the plug was pulled. */
   private lost: Proposal[] = [];
+  private lostSeen = false;
   /** What the start page offers now, as text. */
   private offered = '';
 
@@ -93,6 +94,7 @@ export class QsdGraph extends HTMLElement {
   /** What was open is lost: offers to open it again. */
   plugPulled(): void {
     this.lost = reopenAll(this.model);
+    this.lostSeen = false;
     this.offered = '';
   }
 
@@ -192,7 +194,8 @@ export class QsdGraph extends HTMLElement {
     const nodes = [...items.values()].filter(({ kind }) => kind === 'node').length;
     const text = nodes === 0 ? '' : nodes === 1 ? '1 node' : `${nodes} nodes`;
     if (this.status.textContent !== text) this.status.textContent = text;
-    if (items.size > 0) this.lost = [];
+    // An answer of the daemon that has ended may still come.
+    if (items.size > 0 && this.lostSeen) this.lost = [];
     this.start.hidden = items.size > 0;
     this.sizer.hidden = items.size === 0;
     if (items.size === 0) void this.showStart();
@@ -257,6 +260,7 @@ export class QsdGraph extends HTMLElement {
       files.map(({ name }) => name),
     );
     const make: Proposal = { label: 'Make an image', command: 'qemu-img create -f qcow2 disk.qcow2 256M' };
+    this.lostSeen = true;
     const offers = [
       ...this.lost,
       ...(this.lost.length > 0 ? [] : open),
