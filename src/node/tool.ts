@@ -1,5 +1,6 @@
 /** Runs a tool in this process: its output to ours, Ctrl-C to it. */
 import type { Tool, ToolContext } from '../tools/context';
+import { nodeTls } from './certificates';
 import { nodeEnvironment, turn } from './environment';
 import { LineReader } from './lines';
 
@@ -22,6 +23,7 @@ export async function runTool(tool: Tool, words: string[]): Promise<number> {
   const lines = new LineReader(process.stdin, stop.signal);
   const context: ToolContext = {
     ...(await nodeEnvironment()),
+    tls: nodeTls,
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     readLine: () => lines.next(),

@@ -1,4 +1,5 @@
 /** What a command line tool runs in: the same for the console of the page and for Node's command line. */
+import type { TlsSupport } from '../daemon/objects/tls-creds';
 import type { Engine } from '../engine/contract';
 import type { FileStore } from '../files/contract';
 import type { ImageLocks } from '../files/locks';
@@ -7,6 +8,8 @@ export interface ToolContext {
   engine: Engine;
   files: FileStore;
   locks: ImageLocks;
+  /** What the platform knows of certificates. Absent: it has no TLS. */
+  tls?: TlsSupport;
   /** Text as the tool prints it, with its line feeds; carriage returns redraw a progress line. */
   stdout(text: string): void;
   stderr(text: string): void;

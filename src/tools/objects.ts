@@ -1,5 +1,6 @@
 /** The option --object of tools. */
 import { ObjectTable } from '../daemon/objects/table';
+import type { TlsSupport } from '../daemon/objects/tls-creds';
 import type { BlockGraph } from '../graph';
 import { parseJson, parseKeyval, visitKeyval, visitType, type ObjectOptions } from '../qapi/index';
 
@@ -7,8 +8,8 @@ import { parseJson, parseKeyval, visitKeyval, visitType, type ObjectOptions } fr
 export class ToolObjects {
   private readonly table: ObjectTable;
 
-  constructor(graph: BlockGraph) {
-    this.table = new ObjectTable({ graph });
+  constructor(graph: BlockGraph, tls: TlsSupport | undefined) {
+    this.table = new ObjectTable({ graph, tls });
   }
 
   /** Makes the object that a value of --object says; throws for what is wrong with it. */
@@ -18,10 +19,13 @@ export class ToolObjects {
 }
 
 /** Reads the values of all --object options; the result adds the objects to a new graph. Throws for what is wrong with them. */
-export function readObjects(values: readonly string[]): (graph: BlockGraph) => Promise<void> {
+export function readObjects(
+  values: readonly string[],
+  tls: TlsSupport | undefined,
+): (graph: BlockGraph) => Promise<void> {
   const objects = values.map(readObject);
   return async (graph) => {
-    const table = new ObjectTable({ graph });
+    const table = new ObjectTable({ graph, tls });
     for (const options of objects) await table.add(options);
   };
 }

@@ -7,6 +7,7 @@ import { MemoryStore } from '../../src/files/memory';
 import type { FileStore } from '../../src/files/contract';
 import { MountStore } from '../../src/files/mount';
 import { NodeStore } from '../../src/files/node/store';
+import { nodeTls } from '../../src/node/certificates';
 import { nodeChardevs } from '../../src/node/chardevs';
 import { connectTo } from '../../src/node/connect';
 import { listenOn } from '../../src/node/listen';
@@ -65,6 +66,7 @@ function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'>
       listen: (address, serve) => listenOn(address, serve, directory),
       connect: (address) => connectTo(address, directory),
       chardevs: nodeChardevs(directory),
+      tls: nodeTls,
     }),
   });
   const events: QmpEvent[] = [];

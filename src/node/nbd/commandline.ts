@@ -52,6 +52,8 @@ export interface NbdCommandLine {
   description: string;
   allocationDepth: boolean;
   bitmaps: string[];
+  /** Values of --object. */
+  objects: string[];
   fork: boolean;
   pidFile: string | null;
   /** What a server exports is to be listed; nothing else is done. */
@@ -81,6 +83,7 @@ export function readCommandLine(words: string[]): NbdCommandLine {
     description: '',
     allocationDepth: false,
     bitmaps: [],
+    objects: [],
     fork: false,
     pidFile: null,
     list: false,
@@ -201,9 +204,11 @@ export function readCommandLine(words: string[]): NbdCommandLine {
         seen.add('tls-creds');
         seen.add(`creds ${value}`);
         break;
+      case 'object':
+        line.objects.push(value);
+        break;
       case 'tls-authz':
       case 'tls-hostname':
-      case 'object':
         seen.add(code);
         break;
       default:
@@ -213,14 +218,14 @@ export function readCommandLine(words: string[]): NbdCommandLine {
   }
   if (line.list) {
     checkList(line, codes, parser.operands);
-    checkTls(seen);
+    checkTls(seen, line);
     return line;
   }
   const [image, ...more] = parser.operands;
   if (image === undefined || more.length > 0)
     throw new ToolFailure('Invalid number of arguments', ["Try `qemu-nbd --help' for more information."]);
   line.image = image;
-  checkTls(seen);
+  checkTls(seen, line);
   return line;
 }
 
@@ -234,16 +239,16 @@ function checkList({ fork }: NbdCommandLine, codes: ReadonlySet<string>, operand
   if (fork) throw incompatible('forking');
 }
 
-function checkTls(seen: ReadonlySet<string>): void {
+function checkTls(seen: ReadonlySet<string>, { objects }: NbdCommandLine): void {
   const creds = [...seen].find((each) => each.startsWith('creds '))?.slice(6);
   if (creds !== undefined && seen.has('tls-hostname'))
     throw new ToolFailure('TLS hostname is only supported with export list');
+  if (creds !== undefined && objects.length > 0) throw new ToolFailure('--tls-creds is not available yet');
   if (creds !== undefined)
     throw new ToolFailure(`Failed to get TLS creds: No TLS credentials with id '${creds}'`);
   for (const option of ['tls-authz', 'tls-hostname']) {
     if (seen.has(option)) throw new ToolFailure(`--${option} is not permitted without --tls-creds`);
   }
-  if (seen.has('object')) throw new ToolFailure('--object is not available yet');
 }
 
 function refuse(text: string): never {

@@ -2,14 +2,17 @@
 import { spawn } from 'node:child_process';
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { exportBitmap } from '../../daemon/exports/bitmaps';
+import { objectHelp } from '../../daemon/objects/help';
 import { Permission } from '../../files/locks';
 import { checkUsable } from '../../graph/bitmaps';
 import { BlockGraph, type BlockUser } from '../../graph/index';
 import { NbdServer, type NbdExport } from '../../nbd/index';
 import type { SocketAddress } from '../../qapi/index';
 import { toFailure, ToolFailure, step } from '../../tools/failure';
+import { readObjects } from '../../tools/objects';
 import { splitOptions } from '../../tools/optionlist';
 import { versionText } from '../../tools/version';
+import { nodeTls } from '../certificates';
 import { nodeEnvironment, turn } from '../environment';
 import { listenOn } from '../listen';
 import { strerrorOf } from '../strerror';
@@ -23,6 +26,11 @@ export async function runNbd(words: string[]): Promise<number> {
     const line = readCommandLine(words);
     if (line.print !== null) {
       process.stdout.write(line.print === 'help' ? nbdHelp() : versionText('qemu-nbd'));
+      return 0;
+    }
+    const help = line.objects.map(objectHelp).find((text) => text !== null);
+    if (help !== undefined) {
+      process.stdout.write(help);
       return 0;
     }
     if (line.list) {
@@ -79,6 +87,7 @@ async function serve(line: NbdCommandLine): Promise<number> {
   );
   let pidFile: string | null = null;
   try {
+    await readObjects(line.objects, nodeTls)(graph);
     // The socket comes first: who connects meanwhile is served later.
     const early: (() => void)[] = [];
     let accept = (begin: () => void): void => void early.push(begin);

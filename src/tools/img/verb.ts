@@ -105,7 +105,7 @@ export class VerbSession {
 
   private async addObject(text: string): Promise<void> {
     // The schema is loaded only if it is needed.
-    this.objects ??= new (await import('../objects')).ToolObjects(this.graph());
+    this.objects ??= new (await import('../objects')).ToolObjects(this.graph(), this.context.tls);
     try {
       await this.objects.add(text);
     } catch (error) {

@@ -74,7 +74,7 @@ export const qemuIo: Tool = async (words, context) => {
     const call = readCommandLine(words, context);
     // The schema is loaded only if it is needed.
     const addObjects =
-      call.objects.length > 0 ? (await import('../objects')).readObjects(call.objects) : null;
+      call.objects.length > 0 ? (await import('../objects')).readObjects(call.objects, context.tls) : null;
     session = new IoSession(context, call.imageOpts, addObjects);
     if (addObjects) await session.checkObjects();
     const request = call.file === undefined ? null : openRequest(session, call, call.file);
