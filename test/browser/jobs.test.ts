@@ -1,6 +1,7 @@
 /** Jobs in the page: their states, verbs and refusals. */
 import axe from 'axe-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { QsdJobs } from '../../src/ui/jobs/element';
 import { startBrowser, type TestBrowser } from './browser';
 import { AppPage } from './page';
 
@@ -83,4 +84,31 @@ test('a speed is proposed, the end is on the time line', async () => {
   expect(await app.page.locator('#tab-jobs').textContent()).toBe('Jobs');
   await jobs().getByRole('button', { name: 'Clear' }).click();
   await jobs().getByText('No jobs').waitFor();
+});
+
+test('alone in a page it has a daemon of its own, and does what its buttons say', async () => {
+  const page = await browser.newPage('/?panes=console');
+  page.setDefaultTimeout(8000);
+  await new AppPage(page).ready();
+  await page.evaluate(async () => {
+    const element = document.createElement('qsd-jobs') as QsdJobs;
+    document.body.replaceChildren(element);
+    const { client } = element;
+    if (!client) throw new Error('no daemon');
+    for (const node of ['a', 'b'])
+      await client.execute('blockdev-add', { driver: 'null-co', 'node-name': node, size: 1 << 30 });
+    await client.execute('blockdev-mirror', {
+      'job-id': 'm',
+      device: 'a',
+      target: 'b',
+      sync: 'full',
+      speed: 1,
+    });
+  });
+  const card = page.locator('qsd-jobs article[data-id="m"]');
+  await card.getByRole('button', { name: 'Pause' }).click();
+  await expect.poll(() => card.locator('.state.current text').textContent()).toBe('paused');
+  await card.getByRole('button', { name: 'Cancel' }).click();
+  await expect.poll(() => card.locator('.state.current text').textContent()).toBe('null');
+  await page.close();
 });

@@ -2,6 +2,7 @@
 import { h, setText } from '../dom';
 import { formatBytes } from '../units';
 import {
+  cardBitmaps,
   linksFrom,
   shortFile,
   type GraphBitmap,
@@ -10,9 +11,6 @@ import {
   type GraphNode,
   type GraphUser,
 } from './model';
-
-/** Bitmaps that have room on a card. */
-const SHOWN_BITMAPS = 3;
 
 export class Card {
   readonly element: HTMLButtonElement;
@@ -58,7 +56,7 @@ export class Card {
     this.element.classList.toggle('readonly', node.readOnly);
     const part = node.size && node.allocated !== null ? Math.min(1, node.allocated / node.size) : 0;
     this.setFill(part);
-    const shown = node.bitmaps.slice(0, SHOWN_BITMAPS);
+    const shown = cardBitmaps(node);
     while (this.bitmaps.children.length > shown.length) this.bitmaps.lastChild?.remove();
     shown.forEach((bitmap, index) => {
       let row = this.bitmaps.children[index];

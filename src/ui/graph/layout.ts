@@ -1,5 +1,5 @@
 /** Where items and links go. The library that finds places is loaded when the first graph is drawn. */
-import type { GraphItem, GraphModel } from './model';
+import { cardBitmaps, type GraphItem, type GraphModel } from './model';
 
 /** Which way links lead. */
 export type Direction = 'down' | 'right';
@@ -26,21 +26,22 @@ export interface Layout {
 /** Points along a link. The same number for all, so that one can become another. */
 export const SAMPLES = 9;
 
-const NODE_WIDTH = 168;
+const NODE_WIDTH = 172;
 const USER_WIDTH = 156;
 const MARGIN = 16;
 
 /** How large an item is drawn. */
 export function sizeOf(item: GraphItem): { width: number; height: number } {
   if (item.kind !== 'node') return { width: USER_WIDTH, height: item.progress === null ? 34 : 42 };
-  const shown = Math.min(item.bitmaps.length, 3);
-  return { width: NODE_WIDTH, height: 56 + shown * 17 };
+  return { width: NODE_WIDTH, height: 56 + cardBitmaps(item).length * 17 };
 }
 
 /** Finds a place for everything. */
 export async function placeItems(model: GraphModel, direction: Direction): Promise<Layout> {
   if (model.items.size === 0) return framed(new Map(), new Map());
   const { Graph, layout } = await import('@dagrejs/dagre');
+  // A task of its own: frames go on between it and what came before.
+  await new Promise((resolve) => setTimeout(resolve));
   const graph = new Graph({ multigraph: true });
   graph.setGraph({
     rankdir: direction === 'down' ? 'TB' : 'LR',

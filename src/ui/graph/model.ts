@@ -234,6 +234,12 @@ export function childOf(model: GraphModel, key: string, name: string): GraphNode
   return item?.kind === 'node' ? item : null;
 }
 
+/** Bitmaps that have room on a card: named ones; one of a job alone, the several of a filter not. */
+export function cardBitmaps({ bitmaps }: GraphNode): readonly GraphBitmap[] {
+  const named = bitmaps.filter(({ name }) => name !== undefined);
+  return named.length === 0 && bitmaps.length === 1 ? bitmaps : named.slice(0, 3);
+}
+
 /** The last part of a file name, for a label; a `json:` name is cut. */
 export function shortFile(file: string): string {
   if (file.startsWith('json:')) return 'json:…';

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { buildModel, compareModels, EMPTY, linksFrom, shortFile } from '../../../src/ui/graph/model';
+import {
+  buildModel,
+  cardBitmaps,
+  compareModels,
+  EMPTY,
+  linksFrom,
+  shortFile,
+} from '../../../src/ui/graph/model';
 import type { GraphState, JobsState } from '../../../src/ui/watch/snapshot';
 
 type Permission = GraphState['graph']['edges'][number]['perm'][number];
@@ -188,6 +195,25 @@ describe('a change', () => {
       shape: false,
     });
   });
+});
+
+test('cards have room for named bitmaps, or for the one of a job', () => {
+  const bitmap = (name?: string) => ({
+    name,
+    dirty: 0,
+    granularity: 1,
+    recording: true,
+    busy: false,
+    persistent: false,
+    inconsistent: false,
+  });
+  const item = buildModel(chain, null).items.get('node:base');
+  const shown = (...names: (string | undefined)[]) =>
+    item?.kind === 'node' &&
+    cardBitmaps({ ...item, bitmaps: names.map((name) => bitmap(name)) }).map(({ name }) => name);
+  expect(shown(undefined)).toEqual([undefined]);
+  expect(shown(undefined, undefined)).toEqual([]);
+  expect(shown('a', undefined, 'b', 'c', 'd')).toEqual(['a', 'b', 'c']);
 });
 
 test('labels of files are short', () => {
