@@ -4,4 +4,5 @@ export { corruptionNotice, mismatchNotice } from './corruption';
 export { knownToQemu } from './drivers/table';
 export { GraphError } from './errors';
 export { BlockGraph } from './graph';
+export { luksHeaderBytes } from './images/createluks';
 export { listSnapshots } from './images/snapshots';

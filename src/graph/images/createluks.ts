@@ -42,7 +42,7 @@ function cipherOf(options: QCryptoBlockCreateOptionsLUKS): CipherSpec {
  */
 export function newContainer(
   options: QCryptoBlockCreateOptionsLUKS,
-  secrets: Secrets,
+  secrets: Pick<Secrets, 'lookupText'>,
   detached: boolean,
   prefix = '',
 ): NewContainer {
@@ -182,4 +182,21 @@ export async function createLuksImage(
     await creator.removeImage(filename);
     throw error;
   }
+}
+
+/**
+ * Bytes in front of the data of a new container, from the options of a command line.
+ * @param prefix in front of the names
+ * @param checkSecret throws unless there is a secret of this id
+ */
+export function luksHeaderBytes(
+  values: CreateValues,
+  prefix: '' | 'encrypt.',
+  checkSecret: (id: string) => void,
+): number {
+  const lookupText = (id: string): Uint8Array => {
+    checkSecret(id);
+    return new Uint8Array(0);
+  };
+  return payloadOffset(newContainer(luksValues(values, prefix), { lookupText }, false, prefix).cipher);
 }

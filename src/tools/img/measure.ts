@@ -1,6 +1,6 @@
 /** qemu-img measure */
 import { Status } from '../../engine/contract';
-import type { BlockUser } from '../../graph';
+import { luksHeaderBytes, type BlockUser } from '../../graph';
 import { step, ToolExit, ToolFailure, toFailure } from '../failure';
 import { prettyJson } from '../json';
 import { asksForHelp, joinOptionLists, parseCreateOptions } from '../optionlist';
@@ -8,7 +8,6 @@ import { Pace } from '../pace';
 import { keepsBitmaps, keptBitmaps } from './copybitmaps';
 import { printCreateHelp } from './createhelp';
 import { qcow2Layout, type Qcow2Layout } from './qcow2size';
-import { luksHeaderBytes } from './lukssize';
 import { otherOptions } from './otheroptions';
 import { readSnapshot, showSnapshot, type SnapshotName } from './sourcesnapshot';
 import { COMMON, readOutputFormat, readSizeArgument, type Verb, type VerbSession } from './verb';

@@ -1,7 +1,6 @@
 /** How large the structures of a new qcow2 image are (`qemu-img measure`), from the options of its creation. */
-import type { CreateValues } from '../../graph';
+import { luksHeaderBytes, type CreateValues } from '../../graph';
 import { ToolFailure } from '../failure';
-import { luksHeaderBytes } from './lukssize';
 
 const MIN_CLUSTER = 512;
 const MAX_CLUSTER = 2 ** 21;
