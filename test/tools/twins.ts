@@ -12,7 +12,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, mkdtempSync, existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEngine } from '../../src/engine';
 import type { Engine } from '../../src/engine/contract';
@@ -107,7 +107,9 @@ export function runReal(words: string[], directory: string, input: string[] = []
     input: input.map((line) => `${line}\n`).join(''),
   });
   if (result.error) throw result.error;
-  return { stdout: result.stdout, stderr: result.stderr, code: result.status ?? -1 };
+  // What a shell says of a process that a signal ended.
+  const signalled = result.signal ? 128 + constants.signals[result.signal] : -1;
+  return { stdout: result.stdout, stderr: result.stderr, code: result.status ?? signalled };
 }
 
 /** Two directories for one block. */

@@ -4,6 +4,7 @@ import { BlockGraph, type BlockUser, type OpenImageRequest } from '../../graph';
 import type { ToolContext } from '../context';
 import { toFailure } from '../failure';
 import { Pace } from '../pace';
+import { ProcessFiles } from './process';
 
 export const PROGRAM = 'qemu-io';
 
@@ -20,6 +21,7 @@ export class IoSession {
   file: OpenFile | null = null;
   /** Set by `quit`. */
   ended = false;
+  private readonly process: ProcessFiles;
 
   constructor(
     readonly context: ToolContext,
@@ -27,7 +29,9 @@ export class IoSession {
     readonly imageOpts: boolean,
     /** Adds the objects of the command line to a new graph. */
     private readonly addObjects: ((graph: BlockGraph) => Promise<void>) | null = null,
-  ) {}
+  ) {
+    this.process = new ProcessFiles(context.files, context.locks);
+  }
 
   /** A line for standard output, without its line feed. */
   print(line: string): void {
@@ -67,9 +71,9 @@ export class IoSession {
   }
 
   private async newGraph(): Promise<BlockGraph> {
-    const { engine, files, locks } = this.context;
+    const { files, locks } = this.process;
     const graph = new BlockGraph({
-      engine,
+      engine: this.context.engine,
       files,
       locks,
       warn: (text) => this.warn(text),
@@ -105,6 +109,12 @@ export class IoSession {
     } finally {
       await file.graph.close();
     }
+  }
+
+  /** Leaves the image as a killed process does: what was not written yet never will be. */
+  kill(): void {
+    this.file = null;
+    this.process.kill();
   }
 
   warn(text: string): void {

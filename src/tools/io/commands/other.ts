@@ -55,7 +55,8 @@ export const abort: IoCommand = {
   syntax: null,
   summary: 'simulate a program crash using abort(3)',
   fileless: true,
-  run: () => {
+  run: (call) => {
+    call.session.kill();
     throw new ToolExit(SIGNALLED + SIGABRT);
   },
 };
@@ -75,8 +76,9 @@ export const sigraise: IoCommand = {
       call.print(`signal argument '${text}' is too large to be a valid signal`);
       return false;
     }
-    if (signal > 0) throw new ToolExit(SIGNALLED + signal);
-    return true;
+    if (signal === 0) return true;
+    call.session.kill();
+    throw new ToolExit(SIGNALLED + signal);
   },
 };
 
