@@ -6,8 +6,8 @@ import { snapshots } from './catalogue/snapshots';
 import { trouble } from './catalogue/trouble';
 import type { Lesson } from './lesson';
 
-export { holds, type Facts } from './check';
-export { TOPICS, type Lesson, type Step } from './lesson';
+export { holds } from './check';
+export { TOPICS } from './lesson';
 
 /** All lessons, in the order in which they build on each other. */
 export const LESSONS: readonly Lesson[] = [...images, ...snapshots, ...jobs, ...backups, ...trouble];
