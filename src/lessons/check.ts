@@ -81,7 +81,7 @@ export function matches(value: unknown, pattern: Pattern): boolean {
   if (typeof pattern !== 'object' || pattern === null) return value === pattern;
   const test = pattern as Record<string, Pattern>;
   if ('$absent' in test) return value === undefined;
-  if ('$not' in test) return !matches(value, test.$not as Pattern);
+  if ('$not' in test) return !matches(value, test.$not);
   if ('$above' in test) return typeof value === 'number' && value > Number(test.$above);
   if ('$length' in test) return Array.isArray(value) && value.length === test.$length;
   if (typeof value !== 'object' || value === null) return false;

@@ -52,17 +52,18 @@ export class LessonSandbox implements Facts {
 
   async query(command: Query, args: Record<string, unknown> | undefined): Promise<unknown> {
     const reply = await this.current.daemon.execute(command, args as QmpValue | undefined);
-    return JSON.parse(toJson(reply as unknown as QmpObject)).return as unknown;
+    const { return: value } = JSON.parse(toJson(reply as unknown as QmpObject)) as { return?: unknown };
+    return value;
   }
 
   async run(line: string): Promise<Outcome> {
-    const { files, locks, turn } = this.current.daemon.environment;
+    const { environment } = this.current.daemon;
     const outcome = { code: 0, stdout: '', stderr: '' };
     outcome.code = await this.shell.run(line, {
       engine: createEngine(MODULE),
-      files,
-      locks,
-      turn,
+      files: environment.files,
+      locks: environment.locks,
+      turn: () => environment.turn(),
       signal: new AbortController().signal,
       stdout: (text) => (outcome.stdout += text),
       stderr: (text) => (outcome.stderr += text),

@@ -10,7 +10,6 @@ export class ProcessFiles {
   private readonly claimed = new Set<ImageLock>();
 
   constructor(files: FileStore, locks: ImageLocks) {
-    const { readStream } = files;
     this.files = {
       open: async (path, mode) => {
         const file = await files.open(path, mode);
@@ -23,7 +22,9 @@ export class ProcessFiles {
       rename: (from, to) => files.rename(from, to),
       makeDirectory: (path) => files.makeDirectory(path),
       identity: (path) => files.identity(path),
-      ...(readStream && { readStream: readStream.bind(files) }),
+      ...(files.readStream && {
+        readStream: (path, limit) => files.readStream?.(path, limit) ?? Promise.reject(new Error(path)),
+      }),
     };
     this.locks = {
       claim: (identity) => {
