@@ -101,10 +101,6 @@ describe('the built page', () => {
     const size = (list: string[]): number =>
       list.reduce((sum, name) => sum + gzipSync(readFileSync(join(folder, name))).length, 0);
     expect(size(files.filter((name) => name.endsWith('.wasm')))).toBeLessThan(100 * 1024);
-    console.log(
-      files.map((name) => [name, size([name])]),
-      size(files),
-    );
     expect(size(files)).toBeLessThan(600 * 1024);
     // Nothing is missing: the worker, the data plane, the console.
     expect(files.length).toBeGreaterThan(5);

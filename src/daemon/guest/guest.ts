@@ -105,7 +105,7 @@ export async function runGuest(
         report({ ...stats });
       }
       // Nothing is made up for later: a guest that was held up does not come with all at once.
-      if (sent < due - workload.rate) sent = due - workload.rate;
+      if (workload.rate > 0) sent = Math.max(sent, due - workload.rate);
       const wait = Math.max(
         paid - performance.now(),
         sent >= due ? ((sent + 1 - due) / workload.rate) * 1000 : 0,

@@ -60,6 +60,12 @@ describe('a guest', () => {
     await run('blockdev-del', { 'node-name': 'disk' });
   });
 
+  test('without a rate it does not rest', async () => {
+    const seen: number[] = [];
+    await work('disk', {}, ({ writes }) => seen.push(writes) >= 4);
+    for (const [index, writes] of seen.slice(1).entries()) expect(writes).toBeGreaterThan(seen[index] ?? 0);
+  });
+
   test('keeps to its rate', async () => {
     const began = performance.now();
     const stats = await work('disk', { rate: 100 }, () => performance.now() - began > 900);
