@@ -6,6 +6,7 @@ import { QsdFiles } from './files/element';
 import { QsdGraph } from './graph/element';
 import { QsdGuest } from './guest/element';
 import { QsdJobs } from './jobs/element';
+import { QsdLessons } from './lessons/element';
 import { watchLeaving } from './leaving';
 import { pickFiles } from './page-io';
 import { Panes } from './panes/panes';
@@ -19,11 +20,13 @@ export async function run(client: Client): Promise<void> {
   customElements.define('qsd-graph', QsdGraph);
   customElements.define('qsd-jobs', QsdJobs);
   customElements.define('qsd-guest', QsdGuest);
+  customElements.define('qsd-lessons', QsdLessons);
   const terminal = new QsdConsole();
   const files = new QsdFiles();
   const graph = new QsdGraph();
   const jobs = new QsdJobs();
   const guest = new QsdGuest();
+  const lessons = new QsdLessons();
   terminal.id = 'console';
   files.id = 'files';
   terminal.client = client;
@@ -31,6 +34,7 @@ export async function run(client: Client): Promise<void> {
   graph.client = client;
   jobs.client = client;
   guest.client = client;
+  lessons.client = client;
 
   const importAll = (chosen: File[]): void => {
     if (chosen.length > 0)
@@ -48,7 +52,8 @@ export async function run(client: Client): Promise<void> {
   };
   watchDrops({ import: importAll, open: openAll });
   const forgetJobs = watchLeaving(client, () => terminal.busy);
-  terminal.addEventListener('qsd-done', () => {
+  terminal.addEventListener('qsd-done', (event) => {
+    lessons.entered((event as CustomEvent<{ line: string }>).detail.line);
     files.refresh();
     graph.offerFiles();
   });
@@ -59,6 +64,7 @@ export async function run(client: Client): Promise<void> {
     { name: 'jobs', title: 'Jobs', content: jobs },
     { name: 'files', title: 'Files', content: files },
     { name: 'guest', title: 'Guest', content: guest },
+    { name: 'lessons', title: 'Lessons', content: lessons },
   ]);
   // Commands of other parts go through the console, where the user sees and learns them.
   const command = (event: Event): void => {
@@ -77,6 +83,14 @@ export async function run(client: Client): Promise<void> {
     graph.plugPulled();
     forgetJobs();
   });
+  lessons.addEventListener('qsd-command', command);
+  lessons.addEventListener('qsd-setup', (event) => {
+    panes.showConsole();
+    for (const line of (event as CustomEvent<{ lines: string[] }>).detail.lines) terminal.enter(line);
+  });
+  lessons.addEventListener('qsd-lesson', () => panes.show('lessons'));
+  // The address may name a lesson.
+  lessons.follow();
   jobs.addEventListener('qsd-jobs', (event) => {
     const { active } = (event as CustomEvent<{ active: number }>).detail;
     panes.badge('jobs', active === 0 ? '' : String(active));

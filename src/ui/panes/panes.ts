@@ -109,6 +109,12 @@ export class Panes {
       this.change({ tab: name });
   }
 
+  /** Shows a tab that the user has asked for in another way. */
+  show(name: TabName): void {
+    this.chosen = true;
+    this.change({ tab: name, shown: { ...this.layout.shown, tabs: true } });
+  }
+
   /** A number beside the title of a tab; empty: none. */
   badge(name: TabName, text: string): void {
     const badge = this.tabs.get(name)?.tab.querySelector('.badge');
