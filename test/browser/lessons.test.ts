@@ -12,6 +12,8 @@ beforeAll(async () => {
   browser = await startBrowser();
   app = await new AppPage(await browser.newPage('/#lesson=stream')).ready();
   app.page.setDefaultTimeout(10_000);
+  // Cards of the graph that fade away have no contrast.
+  await app.page.emulateMedia({ reducedMotion: 'reduce' });
   await app.page.setViewportSize({ width: 1500, height: 1000 });
 });
 afterAll(() => browser.close());
@@ -87,7 +89,7 @@ test.each(['crash', 'fleecing'])('%s is solved in the page', async (id) => {
 });
 
 test.each(['light', 'dark'] as const)('axe finds nothing wrong (%s)', async (colorScheme) => {
-  await app.page.emulateMedia({ colorScheme });
+  await app.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
   await app.page.evaluate(axe.source);
   const { violations } = await app.page.evaluate(() =>
     (window as unknown as { axe: typeof axe }).axe.run({ exclude: ['.xterm'] }),
