@@ -1,13 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createEngine } from '../../src/engine';
-import { MemoryLocks } from '../../src/files/locks';
-import { NodeStore } from '../../src/files/node/store';
-import { qemuImg } from '../../src/tools/img';
 import { compare } from '../measure';
 import { type Line, rate } from '../report';
+import { ourImg, realImg } from './qemuimg';
 
 const CLUSTERS = 2 ** 20;
 const CLUSTER = 65536;
@@ -23,40 +19,18 @@ const CALLS = [
 
 /** `qemu-img snapshot` of 64 GiB whose clusters all have a place, by ours (in this process) and by the real one. */
 export async function snapshotLines(): Promise<Line[]> {
-  const module = new WebAssembly.Module(readFileSync(new URL('../../build/engine.wasm', import.meta.url)));
   const folder = mkdtempSync(join(tmpdir(), 'qsd-web-bench-'));
   const [mine, theirs] = ['ours', 'reference'].map((name) => join(folder, name)) as [string, string];
   const ours = async (): Promise<void> => {
-    for (const words of CALLS) {
-      const code = await qemuImg(['snapshot', ...words, mine], {
-        engine: createEngine(module),
-        files: new NodeStore(),
-        locks: new MemoryLocks(),
-        stdout: () => undefined,
-        stderr: (message) => process.stderr.write(message),
-        readLine: () => Promise.resolve(null),
-        signal: new AbortController().signal,
-        turn: () => new Promise((resolve) => setImmediate(resolve)),
-      });
-      if (code !== 0) throw new Error(`snapshot ${words.join(' ')} ended with ${code}`);
-    }
+    for (const words of CALLS) await ourImg(['snapshot', ...words, mine]);
   };
   const reference = (): void => {
-    for (const words of CALLS) execFileSync('qemu-img', ['snapshot', ...words, theirs]);
+    for (const words of CALLS) realImg(['snapshot', ...words, theirs]);
   };
   try {
     const options = `cluster_size=${CLUSTER},preallocation=metadata`;
     for (const path of [mine, theirs]) {
-      execFileSync('qemu-img', [
-        'create',
-        '-q',
-        '-f',
-        'qcow2',
-        '-o',
-        options,
-        path,
-        String(CLUSTERS * CLUSTER),
-      ]);
+      realImg(['create', '-q', '-f', 'qcow2', '-o', options, path, String(CLUSTERS * CLUSTER)]);
     }
     const result = await compare(ROUNDS, { run: ours }, { run: reference });
     return [
