@@ -245,6 +245,32 @@ async function create(daemon: Daemon, name: string): Promise<void> {
   }
 }
 
+/** What jobs have done, as users see it: it never becomes less, and never more than there is to do. */
+class Progress {
+  private readonly last = new Map<string, number>();
+  /** How often a job had gone on. */
+  seen = 0;
+
+  constructor(private readonly daemon: Daemon) {
+    daemon.subscribe(({ event, data }) => {
+      const { id, status } = (data ?? {}) as QmpObject;
+      // Another job may have the id of one that is gone.
+      if (event === 'JOB_STATUS_CHANGE' && status === 'created') this.last.delete(String(id));
+    });
+  }
+
+  async look(): Promise<void> {
+    for (const job of await jobsOf(this.daemon)) {
+      const current = job['current-progress'];
+      const before = this.last.get(job.id) ?? 0;
+      expect(current, `${job.type} ${job.id} (${job.status})`).toBeGreaterThanOrEqual(before);
+      expect(current, `${job.type} ${job.id}`).toBeLessThanOrEqual(job['total-progress']);
+      this.seen += Number(current > before);
+      this.last.set(job.id, current);
+    }
+  }
+}
+
 /** Begins with one image, some requests to which fail once. */
 async function begin(
   store: MemoryStore,
@@ -273,11 +299,12 @@ async function begin(
 }
 
 /** Ends all jobs, well or by a cancel; then nothing is left of them. */
-async function settle({ daemon }: World, well: boolean): Promise<void> {
+async function settle({ daemon }: World, well: boolean, progress: Progress): Promise<void> {
   let turns = 0;
   for (let jobs; (jobs = await jobsOf(daemon)).length > 0; await turn()) {
     // A backup of what is overwritten does not end by itself.
     if (++turns > 300) well = false;
+    await progress.look();
     for (const { id, status } of jobs) {
       if (status === 'concluded') await daemon.execute('job-dismiss', { id });
       else if (!well) await daemon.execute('job-cancel', { id });
@@ -300,6 +327,7 @@ it('a guest never sees a wrong byte, whatever jobs do below it', { timeout: 60_0
   let completed = 0;
   let backups = 0;
   let moves = 0;
+  let progressed = 0;
   const fault = fc.record({
     event: fc.constantFrom('read_aio', 'write_aio', 'cow_read'),
     sector: fc.nat(4000),
@@ -320,13 +348,16 @@ it('a guest never sees a wrong byte, whatever jobs do below it', { timeout: 60_0
           completed += Number(event === 'BLOCK_JOB_COMPLETED');
           backups += Number(event === 'BLOCK_JOB_COMPLETED' && (data as QmpObject).type === 'backup');
         });
+        const progress = new Progress(daemon);
         for (const step of steps) {
+          await progress.look();
           // Meanwhile the guest works on.
           const done = run(world, step).then(() => true);
           while (!(await Promise.race([done, new Promise((resolve) => setImmediate(() => resolve(false)))])))
             guest.check((step.kind.length * 37) % BLOCKS, 8);
         }
-        await settle(world, round % 3 > 0);
+        await settle(world, round % 3 > 0, progress);
+        progressed += progress.seen;
         for (let at = 0; at < BLOCKS; at += 32) guest.check(at, 32);
         moves += Number(!nodes.includes(guest.user.node.name));
         await guest.user.close();
@@ -350,4 +381,5 @@ it('a guest never sees a wrong byte, whatever jobs do below it', { timeout: 60_0
   expect(completed).toBeGreaterThan(10);
   expect(backups).toBeGreaterThan(2);
   expect(moves).toBeGreaterThan(2);
+  expect(progressed).toBeGreaterThan(10);
 });
