@@ -253,9 +253,9 @@ class Progress {
 
   constructor(private readonly daemon: Daemon) {
     daemon.subscribe(({ event, data }) => {
-      const { id, status } = (data ?? {}) as QmpObject;
+      const { id, status } = (data ?? {}) as { id?: string; status?: string };
       // Another job may have the id of one that is gone.
-      if (event === 'JOB_STATUS_CHANGE' && status === 'created') this.last.delete(String(id));
+      if (event === 'JOB_STATUS_CHANGE' && status === 'created') this.last.delete(id ?? '');
     });
   }
 
