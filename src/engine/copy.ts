@@ -26,6 +26,8 @@ export interface CopyResult {
   done: number;
   /** Of these, bytes that were written. */
   written: number;
+  /** Of these, bytes of data; the others were zeroed or discarded. */
+  moved: number;
   /** What stopped it, behind `done`; null: it is complete. */
   failure: { operation: 'read' | 'write'; error: BlockError } | null;
 }
@@ -48,6 +50,6 @@ export function makeCopy(wasm: EngineExports, call: (run: () => number) => numbe
       if (!(error instanceof BlockError)) throw error;
       failure = { operation: wasm.copyTargetFailed() ? 'write' : 'read', error };
     }
-    return { done: wasm.copyDone(), written: wasm.copyWritten(), failure };
+    return { done: wasm.copyDone(), written: wasm.copyWritten(), moved: wasm.copyMoved(), failure };
   };
 }

@@ -78,6 +78,7 @@ export interface EngineExports
   copy(source: number, base: number, target: number, offset: number, bytes: number, flags: number): number;
   copyDone(): number;
   copyWritten(): number;
+  copyMoved(): number;
   copyTargetFailed(): number;
   setBacking(node: number, backing: number): number;
   replaceChild(node: number, old: number, now: number): number;

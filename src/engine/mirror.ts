@@ -69,6 +69,7 @@ export function makeMirror(wasm: EngineExports, call: (run: () => number) => num
       return {
         done: wasm.copyDone(),
         written: wasm.copyWritten(),
+        moved: wasm.copyMoved(),
         failure: error && { operation: wasm.copyTargetFailed() ? 'write' : 'read', error },
       };
     },

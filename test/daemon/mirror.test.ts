@@ -301,22 +301,17 @@ describe('mirrors', () => {
     }
   });
 
-  it('keep their speed', async () => {
+  it('copy zeros at any speed, as the real ones do', async () => {
     const test = await openDaemon();
-    const size = 4 * SIZE;
-    for (const name of ['s', 't']) await image(test, name, { size });
-    const start = performance.now();
+    for (const name of ['s', 't']) await image(test, name, { size: 4 * SIZE });
     await must(test, 'blockdev-mirror', {
       device: 's',
       target: 't',
       sync: 'full',
       'job-id': 'j',
-      speed: size,
-      'buf-size': 65536,
+      speed: 1,
     });
     await until(() => came(test, 'BLOCK_JOB_READY'));
-    expect(performance.now() - start).toBeGreaterThan(850);
-    expect(performance.now() - start).toBeLessThan(1500);
     await test.daemon.end();
   });
 });

@@ -122,6 +122,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
       vi.spyOn(engine.mirror, 'copy').mockImplementation(() => ({
         done: 0,
         written: 0,
+        moved: 0,
         failure: { operation: 'write', error: new BlockError(Errno.EIO, 'Input/output error') },
       }));
     },

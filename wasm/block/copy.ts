@@ -16,6 +16,8 @@ const buffer = new Scratch();
 export let copyDone: i64 = 0;
 /** Of these, bytes that were written. */
 export let copyWritten: i64 = 0;
+/** Of these, bytes of data; the others were zeroed or discarded. */
+export let copyMoved: i64 = 0;
 /** Whether the last failure was one of the target. */
 export let copyTargetFailed: bool = false;
 
@@ -101,6 +103,7 @@ function copyData(source: BlockNode, target: BlockNode, offset: i64, bytes: i64,
       if (r < 0) return failed(r, true);
       copyDone += n;
       copyWritten += n;
+      copyMoved += n;
     }
     offset += n;
   }
@@ -111,6 +114,7 @@ function copyData(source: BlockNode, target: BlockNode, offset: i64, bytes: i64,
 export function startCopy(): void {
   copyDone = 0;
   copyWritten = 0;
+  copyMoved = 0;
   copyTargetFailed = true;
 }
 
@@ -118,11 +122,13 @@ export function startCopy(): void {
 export function copyNested(source: BlockNode, target: BlockNode, offset: i64, bytes: i64, flags: i32): i32 {
   const done = copyDone;
   const written = copyWritten;
+  const moved = copyMoved;
   const targetFailed = copyTargetFailed;
   startCopy();
   const r = copyRange(source, null, target, offset, bytes, flags);
   copyDone = done;
   copyWritten = written;
+  copyMoved = moved;
   copyTargetFailed = targetFailed;
   return r;
 }

@@ -3,6 +3,7 @@ import { Err } from '../abi';
 import {
   checkCopy,
   copyDone as doneBytes,
+  copyMoved as movedBytes,
   copyRange,
   copyTargetFailed as targetFailed,
   copyWritten as writtenBytes,
@@ -29,6 +30,11 @@ export function copyDone(): f64 {
 /** Of these, bytes that it wrote. */
 export function copyWritten(): f64 {
   return <f64>writtenBytes;
+}
+
+/** Of these, bytes of data; the others it zeroed or discarded. */
+export function copyMoved(): f64 {
+  return <f64>movedBytes;
 }
 
 /** Whether the last copy failed on the side of the target. */
