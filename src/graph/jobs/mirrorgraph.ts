@@ -172,10 +172,12 @@ export class MirrorGraph {
     const { host, plan, filter, user } = this;
     const { source, target } = plan;
     if (replaced !== source && !canReplace(source, replaced)) {
-      throw new GraphError(
+      // The job has no more to say of it than QEMU's.
+      this.say(
         `Can no longer replace '${replaced.name}' by '${target.name}', because it can no longer be guaranteed that ` +
           'doing so would not lead to an abrupt change of visible data',
       );
+      throw new GraphError(strerror(Errno.EPERM));
     }
     if (replaced.readOnly) {
       // Nobody writes to the source either.
@@ -184,6 +186,11 @@ export class MirrorGraph {
     }
     if (target.readOnly !== replaced.readOnly)
       await setReadOnly(host.opener, target, replaced.readOnly).catch(() => undefined);
+    const root = this.user?.root;
+    const perm = root?.perm ?? 0;
+    // A parent that does not share writes (a quorum) is to take the target over with what it writes itself. Until the
+    // change is made, nothing that was taken is given up.
+    if (root && replaced !== source) root.perm = 0;
     const change = new GraphChange(host.opener);
     change.later(() => {
       // What a guest has flushed must be on stable storage where it is to be found from now on.
@@ -201,6 +208,7 @@ export class MirrorGraph {
     try {
       await change.prepare();
     } catch {
+      if (root) root.perm = perm;
       throw new GraphError(strerror(Errno.EPERM));
     }
     // The users are there: that a node that nobody needs any more cannot be closed well is not their concern.
@@ -215,7 +223,11 @@ export class MirrorGraph {
   }
 
   private notice(error: unknown): void {
-    this.host.opener.environment.notice?.(error instanceof Error ? error.message : String(error));
+    this.say(error instanceof Error ? error.message : String(error));
+  }
+
+  private say(text: string): void {
+    this.host.opener.environment.notice?.(text);
   }
 
   private async openBacking(): Promise<void> {
@@ -256,9 +268,12 @@ export function clusterSizeOf(node: BlockNode): number {
   return node.type.details(node)?.clusterSize ?? 0;
 }
 
-/** Whether nobody sees other data if `to` is replaced by what `node` is mirrored to. */
+/**
+ * Whether nobody sees other data if `to` is replaced by what `node` is mirrored to. A child of a quorum may hold other data
+ * than the quorum shows: it can be replaced if nobody else uses it, and what is below it cannot, for the child would change.
+ */
 export function canReplace(node: BlockNode, to: BlockNode): boolean {
   if (node === to) return true;
-  if (node.driver === 'quorum') return node.links.some((link) => canReplace(link.node, to));
+  if (node.driver === 'quorum') return to.parents.length === 1 && to.parents[0]?.parent === node;
   return node.filtered !== null && canReplace(node.filtered, to);
 }
