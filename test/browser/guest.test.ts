@@ -2,7 +2,7 @@
 import axe from 'axe-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startBrowser, type TestBrowser } from './browser';
-import { AppPage } from './page';
+import { atRest, AppPage } from './page';
 
 let browser: TestBrowser;
 let app: AppPage;
@@ -48,6 +48,7 @@ test('axe finds nothing wrong', async () => {
   // What comes has faded in.
   await app.page.waitForTimeout(700);
   await app.page.evaluate(axe.source);
+  await atRest(app.page);
   const { violations } = await app.page.evaluate(() =>
     (window as unknown as { axe: typeof axe }).axe.run({ exclude: ['.xterm'] }),
   );

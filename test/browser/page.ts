@@ -112,3 +112,12 @@ export class AppPage {
 function escaped(text: string): RegExp {
   return new RegExp(text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
 }
+
+/** Ends all that moves or fades in a page: meanwhile colours are not what they are going to be. */
+export async function atRest(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    for (const animation of document.getAnimations()) {
+      if (animation.effect?.getComputedTiming().endTime !== Infinity) animation.finish();
+    }
+  });
+}
