@@ -25,6 +25,12 @@ export declare function fileClose(file: i32): void;
 export declare function zstdCompress(from: usize, bytes: i32, to: usize, limit: i32): i32;
 /** Decompresses exactly `size` bytes with zstd and answers `size`; EIO: the data is damaged, or zstd is not loaded. */
 export declare function zstdDecompress(from: usize, bytes: i32, to: usize, size: i32): i32;
+/** Makes an AES with a key of 16, 24 or 32 bytes outside of the data plane; answers its number, or -1: the host has none. */
+export declare function aesNew(key: usize, keyBytes: i32): i32;
+/** Encrypts or decrypts whole blocks in place, each for itself; answers 0, or a negative errno with nothing done. */
+export declare function aesRun(aes: i32, encrypt: i32, at: usize, bytes: i32): i32;
+/** Forgets the key. */
+export declare function aesFree(aes: i32): void;
 /** Milliseconds since some moment, with a fraction. */
 export declare function clock(): f64;
 /** A check found something; `program` 1: the program's name is to be put in front. See {@link corrupted} for the text. */

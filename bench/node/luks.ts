@@ -8,6 +8,8 @@ import { createEngine } from '../../src/engine';
 import { MemoryLocks } from '../../src/files/locks';
 import { NodeStore } from '../../src/files/node/store';
 import { BlockGraph } from '../../src/graph';
+import type { Engine } from '../../src/engine/contract';
+import { nodeAccelerator } from '../../src/node/accelerator';
 import { compare } from '../measure';
 import { type Line, rate } from '../report';
 
@@ -45,9 +47,11 @@ function libraryXts(data: Uint8Array): void {
   for (let i = 0; i < view.length; i++) view[i]! ^= words[i]!;
 }
 
-/** The cipher alone, in requests of 4 KiB. */
-async function cipherLine(): Promise<Line> {
-  const engine = createEngine(module);
+/** Reads of 4 KiB in a round. */
+const REQUESTS = 100;
+
+/** Decrypts them, one after the other. */
+function requestsOf4KiB(engine: Engine): () => void {
   const cipher = engine.crypto.make({
     cipher: 'aes',
     mode: 'xts',
@@ -56,22 +60,24 @@ async function cipherLine(): Promise<Line> {
     sectorBytes: 512,
   });
   const buffer = engine.alloc(4096);
+  return () => {
+    for (let i = 0; i < REQUESTS; i++) engine.crypto.run(cipher, 'decrypt', i * 8, buffer, 0, 4096);
+  };
+}
+
+/** The cipher alone, in requests of 4 KiB. */
+async function cipherLine(): Promise<Line> {
   const data = new Uint8Array(4096);
-  const requests = 100;
   const result = await compare(
     61,
+    { run: requestsOf4KiB(createEngine(module)) },
     {
       run: () => {
-        for (let i = 0; i < requests; i++) engine.crypto.run(cipher, 'decrypt', i * 8, buffer, 0, 4096);
-      },
-    },
-    {
-      run: () => {
-        for (let i = 0; i < requests; i++) libraryXts(data);
+        for (let i = 0; i < REQUESTS; i++) libraryXts(data);
       },
     },
   );
-  const bytes = requests * 4096;
+  const bytes = REQUESTS * 4096;
   return {
     what: 'AES-256-XTS, 4 KiB, against noble-ciphers',
     ours: rate(bytes, result.ours, 'MB/s'),
@@ -92,6 +98,20 @@ function rateLine({ ours }: Line): Line {
     value: parseFloat(ours.replaceAll(',', '')),
     unit: 'MB/s',
     target: { least: 300 },
+  };
+}
+
+/** The same requests as `qsd-web` makes them under Node.js, whose AES the data plane uses. */
+async function hostedLine(): Promise<Line> {
+  const ours = requestsOf4KiB(createEngine(module, nodeAccelerator));
+  const own = requestsOf4KiB(createEngine(module));
+  const result = await compare(61, { run: ours }, { run: own });
+  return {
+    what: 'Node: AES-256-XTS, 4 KiB, against the same without the AES of Node',
+    ours: rate(REQUESTS * 4096, result.ours, 'MB/s'),
+    reference: rate(REQUESTS * 4096, result.reference, 'MB/s'),
+    value: result.ratio,
+    unit: '',
   };
 }
 
@@ -180,6 +200,7 @@ export async function luksLines(): Promise<Line[]> {
     return [
       rateLine(cipher),
       cipher,
+      await hostedLine(),
       await stackLine(join(directory, 'stack.luks')),
       await unlockLine(join(directory, 'unlock.luks'), join(directory, 'key')),
     ];

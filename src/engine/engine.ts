@@ -17,6 +17,7 @@ import { makeNodeChanges, type NodeChanges } from './changes';
 import { makeBackup, type EngineBackup } from './backup';
 import { makeCompare, type CompareRun } from './compare';
 import { makeCopy, type CopyRange } from './copy';
+import type { Accelerator } from './accelerator';
 import { makeCrypto, type EngineCrypto } from './crypto';
 import { engineBitmaps, type EngineBitmaps } from './bitmaps';
 import { BlockError, Prealloc } from './contract';
@@ -54,13 +55,19 @@ const MAX_SNAPSHOT_ID = 127;
 const MAX_SNAPSHOT_NAME = 255;
 
 /** Compiles the bytes of build/engine.wasm and makes an engine of them. */
-export async function loadEngine(bytes: WebAssembly.BufferSource): Promise<Engine> {
-  return createEngine(await WebAssembly.compile(bytes));
+export async function loadEngine(
+  bytes: WebAssembly.BufferSource,
+  accelerator?: Accelerator,
+): Promise<Engine> {
+  return createEngine(await WebAssembly.compile(bytes), accelerator);
 }
 
-/** An engine with its own memory; any number of them can be made of one module. */
-export function createEngine(module: WebAssembly.Module): Engine {
-  return new WasmEngine(module);
+/**
+ * An engine with its own memory; any number of them can be made of one module.
+ * @param accelerator what the host does faster than the data plane
+ */
+export function createEngine(module: WebAssembly.Module, accelerator?: Accelerator): Engine {
+  return new WasmEngine(module, accelerator);
 }
 
 /** The {@link Qcow2Open} bits of options. */
@@ -87,8 +94,8 @@ class WasmEngine implements Engine {
   readonly quorum: Quorum;
   readonly storageFilters: StorageFilters;
   readonly throttle: Throttle;
-  readonly #host = new Host(this);
-  readonly codecs: Codecs = this.#host.codecs;
+  readonly #host: Host;
+  readonly codecs: Codecs;
   readonly #wasm: EngineExports;
   readonly #record: number;
   readonly changes: NodeChanges;
@@ -102,7 +109,9 @@ class WasmEngine implements Engine {
   /** Why the instance is dead; null: it is not. */
   #trap: string | null = null;
 
-  constructor(module: WebAssembly.Module) {
+  constructor(module: WebAssembly.Module, accelerator?: Accelerator) {
+    this.#host = new Host(this, accelerator);
+    this.codecs = this.#host.codecs;
     const abort = (message: number, file: number, line: number, column: number) => {
       const text = (at: number) =>
         at ? readUtf16(memory(), at, new Uint32Array(memory().buffer)[(at - 4) >> 2]! >> 1) : '';

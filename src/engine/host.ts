@@ -1,6 +1,7 @@
 /** The host side of the data plane's imports: open files by number. No exception passes a frame of the WASM. */
 import { Errno, FileError, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
+import { acceleratorImports, type Accelerator } from './accelerator';
 import { CodecTable } from './codecs';
 import { BlockError } from './contract';
 import { quorumImports, type QuorumEvent } from './quorum';
@@ -32,9 +33,12 @@ export class Host {
   /** What {@link view} answered last. */
   #view = new Uint8Array(0);
 
+  readonly #accelerator: Accelerator | undefined;
+
   /** @param engine whose host this is */
-  constructor(engine: object) {
+  constructor(engine: object, accelerator?: Accelerator) {
     this.#engine = engine;
+    this.#accelerator = accelerator;
   }
 
   /** Gives a file its number; ELOOP for one that shows a node of the same instance. */
@@ -153,6 +157,7 @@ export class Host {
           // As below.
         }
       },
+      ...acceleratorImports(this.#accelerator, (at, bytes) => this.view(at, bytes)),
       ...quorumImports((event) => this.onQuorum?.(event)),
       ...mismatchImports((event) => this.onMismatch?.(event)),
       thresholdPassed: (node, exceeded, threshold) => {

@@ -6,6 +6,7 @@ import type { FileStore } from '../files/contract';
 import type { ImageLocks } from '../files/locks';
 import { nodeLocks } from '../files/node/locks';
 import { NodeStore } from '../files/node/store';
+import { nodeAccelerator } from './accelerator';
 
 /** The layers below the graph. */
 export interface NodeEnvironment {
@@ -16,7 +17,8 @@ export interface NodeEnvironment {
 
 /** Loads the engine, which lies beside the program. */
 export async function nodeEnvironment(): Promise<NodeEnvironment> {
-  const engine = await loadEngine(await readFile(new URL('engine.wasm', import.meta.url)));
+  const bytes = await readFile(new URL('engine.wasm', import.meta.url));
+  const engine = await loadEngine(bytes, nodeAccelerator);
   return { engine, files: new NodeStore(), locks: nodeLocks() };
 }
 

@@ -1,10 +1,15 @@
 /** What block ciphers have in common. */
 
+/** The largest batch of any cipher, bytes. */
+export const MAX_BATCH: i32 = 65536;
+
 /** A block cipher with its key. Blocks are encrypted and decrypted in place. */
 export abstract class BlockCipher {
   constructor(
     /** Bytes of a block: 8 or 16. */
     readonly blockBytes: i32,
+    /** Bytes that are best given to it at a time, a power of two from 512 to {@link MAX_BATCH}. */
+    readonly batchBytes: i32 = 512,
   ) {}
 
   /** Encrypts whole blocks. */

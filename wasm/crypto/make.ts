@@ -1,6 +1,8 @@
 /** Ciphers by number. */
 import { Cipher } from '../abi';
+import { aesNew } from '../host';
 import { Aes } from './aes/aes';
+import { HostedAes } from './aes/hosted';
 import { Cast5 } from './cast5/cast5';
 import { BlockCipher } from './cipher';
 import { Des } from './des';
@@ -13,7 +15,7 @@ export function makeCipher(cipher: i32, key: usize, keyBytes: i32): BlockCipher 
   const three = keyBytes === 16 || keyBytes === 24 || keyBytes === 32;
   switch (cipher) {
     case Cipher.AES:
-      return three ? new Aes(key, keyBytes) : null;
+      return three ? makeAes(key, keyBytes) : null;
     case Cipher.SERPENT:
       return three ? new Serpent(key, keyBytes) : null;
     case Cipher.TWOFISH:
@@ -29,4 +31,10 @@ export function makeCipher(cipher: i32, key: usize, keyBytes: i32): BlockCipher 
     default:
       return null;
   }
+}
+
+function makeAes(key: usize, keyBytes: i32): BlockCipher {
+  const own = new Aes(key, keyBytes);
+  const number = aesNew(key, keyBytes);
+  return number < 0 ? own : new HostedAes(number, own);
 }

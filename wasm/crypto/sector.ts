@@ -1,18 +1,20 @@
 /**
  * Encryption of sectors: a cipher, a mode, and an initialisation vector that is made of a sector's number. Whole buffers are
- * encrypted in place; sectors are taken eight at a time, which is what AES is fastest with.
+ * encrypted in place, as many sectors at a time as the cipher is fastest with: eight of AES in the data plane, more by the host.
  */
 import { CipherMode, IvGenerator } from '../abi';
-import { BlockCipher } from './cipher';
+import { BlockCipher, MAX_BATCH } from './cipher';
 
-/** Sectors of a batch. */
-const BATCH: i32 = 8;
-/** Bytes of key stream, tweaks or cipher text that are kept at a time: 32 or 64 blocks. */
-const CHUNK: i32 = 512;
+/** Sectors whose vectors are made at a time, at the least and at the most. */
+const LEAST_SECTORS: i32 = 8;
+const MOST_SECTORS: i32 = MAX_BATCH / 512;
 
-/** One block for each sector of a batch: its vector, and in the course of a sector that of its next block. */
-const vectors: usize = memory.data(128, 16);
-const chunk: usize = memory.data(512, 16);
+/** One block for each sector: its vector, and in the course of a sector that of its next block. */
+const vectors: usize = memory.data(2048, 16);
+/** Key stream, tweaks or cipher text of what is worked at. */
+const smallChunk: usize = memory.data(512, 16);
+/** The same for ciphers that take more at a time; 0: there was none yet. */
+let largeChunk: usize = 0;
 
 /** Adds `bytes`, a multiple of 8, to `at`. */
 @inline
@@ -53,6 +55,8 @@ function counters(vector: usize, blocks: i32, size: i32, to: usize): void {
 }
 
 export class SectorCipher {
+  private chunk: usize;
+
   /**
    * @param tweak the second key of XTS; null in other modes
    * @param mode a {@link CipherMode}
@@ -67,7 +71,11 @@ export class SectorCipher {
     private generator: i32,
     private salt: BlockCipher | null,
     readonly sectorBytes: i32,
-  ) {}
+  ) {
+    const large = cipher.batchBytes > 512;
+    if (large && !largeChunk) largeChunk = heap.alloc(MAX_BATCH);
+    this.chunk = large ? largeChunk : smallChunk;
+  }
 
   /** Bytes of which data must be a multiple. */
   get blockBytes(): i32 {
@@ -81,15 +89,16 @@ export class SectorCipher {
    */
   run(encrypt: bool, sector: u64, at: usize, bytes: i32): void {
     const size = this.sectorBytes;
+    const most = max(LEAST_SECTORS * size, this.cipher.batchBytes);
     while (bytes > 0) {
-      const n = min(bytes, BATCH * size);
+      const n = min(bytes, most);
       const sectors = (n + size - 1) / size;
       if (this.mode === CipherMode.ECB) {
         this.ecb(encrypt, at, n);
       } else {
         this.makeVectors(sector, sectors);
         if (this.mode === CipherMode.CBC && encrypt) this.cbcEncrypt(at, n, sectors);
-        else this.eachSector(encrypt, at, n);
+        else this.eachBatch(encrypt, at, n);
       }
       sector += <u64>(n / 512);
       at += n;
@@ -99,7 +108,7 @@ export class SectorCipher {
 
   private makeVectors(sector: u64, sectors: i32): void {
     const size = this.cipher.blockBytes;
-    memory.fill(vectors, 0, BATCH * 16);
+    memory.fill(vectors, 0, sectors * size);
     for (let i = 0; i < sectors; i++) {
       const at = vectors + i * size;
       if (this.generator === IvGenerator.PLAIN) store<u32>(at, <u32>sector);
@@ -118,47 +127,61 @@ export class SectorCipher {
     else this.cipher.decrypt(at, blocks);
   }
 
-  /** The modes in which blocks of one sector do not wait for each other. */
-  private eachSector(encrypt: bool, at: usize, bytes: i32): void {
+  /** The modes in which blocks of one sector do not wait for each other: a part of a sector, or several, at a time. */
+  private eachBatch(encrypt: bool, at: usize, bytes: i32): void {
     const end = at + bytes;
+    const size = this.sectorBytes;
+    const batch = this.cipher.batchBytes;
     let vector = vectors;
+    let inside = 0;
     while (at < end) {
-      const sectorEnd = min(at + this.sectorBytes, end);
-      while (at < sectorEnd) {
-        const n = <i32>min<usize>(CHUNK, sectorEnd - at);
-        if (this.mode === CipherMode.XTS) this.xts(encrypt, vector, at, n);
-        else if (this.mode === CipherMode.CTR) this.ctr(vector, at, n);
-        else this.cbcDecrypt(vector, at, n);
-        at += n;
-      }
-      vector += this.cipher.blockBytes;
+      const n = <i32>min<usize>(batch < size ? min(batch, size - inside) : batch, end - at);
+      if (this.mode === CipherMode.XTS) this.xts(encrypt, vector, at, n);
+      else if (this.mode === CipherMode.CTR) this.ctr(vector, at, n);
+      else this.cbcDecrypt(vector, at, n);
+      at += n;
+      inside += n;
+      const whole = inside / size;
+      vector += whole * this.cipher.blockBytes;
+      inside -= whole * size;
     }
   }
 
   private xts(encrypt: bool, vector: usize, at: usize, bytes: i32): void {
-    const blocks = bytes / 16;
-    tweaks(vector, blocks, chunk);
+    const chunk = this.chunk;
+    for (let i = 0; i < bytes; i += this.sectorBytes) {
+      tweaks(vector, min(this.sectorBytes, bytes - i) / 16, chunk + i);
+      vector += 16;
+    }
     add(at, chunk, bytes);
-    if (encrypt) this.cipher.encrypt(at, blocks);
-    else this.cipher.decrypt(at, blocks);
+    if (encrypt) this.cipher.encrypt(at, bytes / 16);
+    else this.cipher.decrypt(at, bytes / 16);
     add(at, chunk, bytes);
   }
 
   private ctr(vector: usize, at: usize, bytes: i32): void {
     const size = this.cipher.blockBytes;
-    const blocks = bytes / size;
-    counters(vector, blocks, size, chunk);
-    this.cipher.encrypt(chunk, blocks);
+    const chunk = this.chunk;
+    for (let i = 0; i < bytes; i += this.sectorBytes) {
+      counters(vector, min(this.sectorBytes, bytes - i) / size, size, chunk + i);
+      vector += size;
+    }
+    this.cipher.encrypt(chunk, bytes / size);
     add(at, chunk, bytes);
   }
 
   private cbcDecrypt(vector: usize, at: usize, bytes: i32): void {
     const size = this.cipher.blockBytes;
+    const chunk = this.chunk;
     memory.copy(chunk, at, bytes);
     this.cipher.decrypt(at, bytes / size);
-    add(at, vector, size);
-    add(at + size, chunk, bytes - size);
-    memory.copy(vector, chunk + bytes - size, size);
+    for (let i = 0; i < bytes; i += this.sectorBytes) {
+      const n = min(this.sectorBytes, bytes - i);
+      add(at + i, vector, size);
+      add(at + i + size, chunk + i, n - size);
+      memory.copy(vector, chunk + i + n - size, size);
+      vector += size;
+    }
   }
 
   /** Blocks of one sector wait for each other, those of different ones do not: one of each is encrypted at a time. */
@@ -182,7 +205,7 @@ export class SectorCipher {
     if (tweak) tweak.wipe();
     const salt = this.salt;
     if (salt) salt.wipe();
-    memory.fill(chunk, 0, CHUNK);
-    memory.fill(vectors, 0, BATCH * 16);
+    memory.fill(this.chunk, 0, this.cipher.batchBytes);
+    memory.fill(vectors, 0, MOST_SECTORS * 16);
   }
 }
