@@ -1,7 +1,7 @@
 /** The option --chardev: from its list of options to what chardev-add takes. */
-import type { ChardevBackend, ChardevCommon, SocketAddressLegacy } from '../qapi/index';
-import { ToolFailure } from '../tools/failure';
-import { readCreateValue, splitOptions } from '../tools/optionlist';
+import type { ChardevBackend, ChardevCommon, SocketAddressLegacy } from '../../qapi/index';
+import { ToolFailure } from '../failure';
+import { readCreateValue, splitOptions } from '../optionlist';
 
 /** One --chardev. */
 export interface InitialChardev {

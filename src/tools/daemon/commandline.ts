@@ -1,0 +1,51 @@
+/** The command line of qemu-storage-daemon: what is looked at before anything is done. */
+import { ToolFailure } from '../failure';
+import { Getopt, type OptionTable } from '../getopt';
+import { versionText } from '../version';
+import { daemonHelp } from './help';
+
+export const PROGRAM = 'qemu-storage-daemon';
+
+const VALUE_OPTIONS = ['blockdev', 'chardev', 'export', 'monitor', 'nbd-server', 'object', 'pidfile'];
+const OPTIONS: OptionTable = {
+  short: 'hT:V',
+  long: [
+    ...VALUE_OPTIONS.map((name) => ({ name, value: true, code: name })),
+    { name: 'daemonize', value: false, code: 'daemonize' },
+    { name: 'help', value: false, code: 'h' },
+    { name: 'trace', value: true, code: 'T' },
+    { name: 'version', value: false, code: 'V' },
+  ],
+};
+
+/** An option that is acted on after start-up. */
+export interface GivenOption {
+  code: string;
+  value: string;
+}
+
+/** What the command line says. */
+export interface CommandLine {
+  /** Text to print instead of running. */
+  print: string | null;
+  options: GivenOption[];
+  pidFile: string | null;
+}
+
+/** Some options are looked at before all others are acted on. Throws a {@link ToolFailure}. */
+export function readCommandLine(words: string[]): CommandLine {
+  const line: CommandLine = { print: null, options: [], pidFile: null };
+  const parser = new Getopt(words, OPTIONS);
+  for (let found = parser.next(); found; found = parser.next()) {
+    if (found.kind === 'mistake') throw new ToolFailure(found.text);
+    const { code, value } = found;
+    if (code === 'h' || code === 'V')
+      return { ...line, print: code === 'h' ? daemonHelp() : versionText(PROGRAM) };
+    if (code === 'daemonize') throw new ToolFailure('--daemonize is not available');
+    if (code === 'pidfile') line.pidFile = value;
+    else line.options.push({ code, value });
+  }
+  const [extra] = parser.operands;
+  if (extra !== undefined) throw new ToolFailure(`${extra}: Unexpected argument`);
+  return line;
+}
