@@ -24,6 +24,7 @@ import { JsonParser, QmpError, toJson, type QmpObject, type QmpValue } from '../
 import type { ToolContext } from '../tools/context';
 import { qemuImg } from '../tools/img';
 import { qemuIo } from '../tools/io';
+import { daemonCommand } from '../tools/daemon/restart';
 import { fileCommands, imageCommands, Shell } from '../tools/shell';
 import { freeName } from './names';
 import { Output } from './output';
@@ -32,7 +33,11 @@ import { turn } from './turn';
 
 /** Everything that runs in the worker. */
 export class Sandbox implements WorkerApi {
-  private readonly shell = new Shell([...fileCommands, ...imageCommands({ img: qemuImg, io: qemuIo })]);
+  private readonly shell = new Shell([
+    ...fileCommands,
+    ...imageCommands({ img: qemuImg, io: qemuIo }),
+    daemonCommand({ restart: () => this.restart(), warn: (to) => (this.warn = to) }),
+  ]);
   private readonly running = new Map<Ticket, AbortController>();
   private readonly listeners = new Map<Ticket, (event: string) => void | Promise<void>>();
   /** Resolves when all events so far have arrived at the page. */
@@ -42,6 +47,8 @@ export class Sandbox implements WorkerApi {
   private readonly parts: Promise<{ store: BrowserFiles; module: WebAssembly.Module }>;
   private readonly daemon: Promise<Daemon>;
   private current: Daemon | null = null;
+  private launched: ((daemon: Daemon) => void) | null = null;
+  private warn: ((text: string) => void) | null = null;
 
   /** @param module the compiled data plane, on its way */
   constructor(module: Promise<WebAssembly.Module>) {
@@ -277,6 +284,7 @@ export class Sandbox implements WorkerApi {
       turn,
       listen: (address, serve) => this.sockets.listen(address, serve),
       connect: (address) => this.sockets.dial(address),
+      warn: (text) => this.warn?.(text),
       exit: () => this.launch(store, module),
     });
     daemon.subscribe((event) => {
@@ -286,7 +294,18 @@ export class Sandbox implements WorkerApi {
       );
     });
     this.current = daemon;
+    this.launched?.(daemon);
+    this.launched = null;
     return daemon;
+  }
+
+  /** Ends the daemon as `quit` does; answers the next one. */
+  private async restart(): Promise<Daemon> {
+    const daemon = await this.activeDaemon();
+    const next = new Promise<Daemon>((resolve) => (this.launched = resolve));
+    // What could not be written back is lost with it, as when the program is stopped; the next one runs anyway.
+    await daemon.end().catch((error: unknown) => this.warn?.(String(error)));
+    return next;
   }
 
   /**
