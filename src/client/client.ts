@@ -174,7 +174,8 @@ export class Client {
 
   /** Runs a line of the shell (`ls -l`, `qemu-img info a.qcow2`); resolves to its exit code. */
   async runShell(line: string, io: ShellIo, signal?: AbortSignal): Promise<number> {
-    return this.withTicket(signal, (ticket) => this.remote.runShell(ticket, line, proxy(io)));
+    // One of the shell's commands starts the daemon anew, others change files below its nodes.
+    return this.told(this.withTicket(signal, (ticket) => this.remote.runShell(ticket, line, proxy(io))));
   }
 
   /** Entries of a directory of the sandbox; without a path its root. */

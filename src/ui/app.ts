@@ -10,6 +10,7 @@ import { QsdLessons } from './lessons/element';
 import { watchLeaving } from './leaving';
 import { pickFiles } from './page-io';
 import { Panes } from './panes/panes';
+import { startScripts } from './start/start';
 import { otherTabs } from './tabs';
 import { exportFiles, importFiles, openFiles } from './transfer';
 
@@ -35,6 +36,8 @@ export async function run(client: Client): Promise<void> {
   jobs.client = client;
   guest.client = client;
   lessons.client = client;
+
+  const visit = startScripts({ client, terminal, head: find('#toggles'), notify });
 
   const importAll = (chosen: File[]): void => {
     if (chosen.length > 0)
@@ -79,7 +82,9 @@ export async function run(client: Client): Promise<void> {
   graph.addEventListener('qsd-command', command);
   jobs.addEventListener('qsd-command', command);
   guest.addEventListener('qsd-command', command);
+  guest.addEventListener('qsd-guest', () => visit.brought('a guest was at work'));
   guest.addEventListener('qsd-plug', () => {
+    visit.brought('the plug was pulled');
     graph.plugPulled();
     forgetJobs();
   });

@@ -4,7 +4,7 @@ import { Terminal } from '@xterm/xterm';
 import xtermStyles from '@xterm/xterm/css/xterm.css?inline';
 import { connect, type Client, type StartInfo } from '../../client';
 import { startWorker } from '../start-worker';
-import type { ConsoleBackend, TaskIo } from './backend';
+import type { ConsoleBackend, PageCommand, TaskIo } from './backend';
 import styles from './console.css?inline';
 import { History } from './history';
 import { pageCommands } from './page-commands';
@@ -20,11 +20,13 @@ const PRELOAD_AFTER = 500;
 
 /**
  * A console of the storage daemon. Set `client` before it is put into a document to share a worker; else it starts one
- * of its own. It has the attribute `data-ready` once its prompt shows, and sends a `qsd-done` event when a command ended.
+ * of its own. It has the attribute `data-ready` once its prompt shows, and sends a `qsd-done` event (`detail.line`, `detail.code`) when a command ended.
  */
 export class QsdConsole extends HTMLElement {
   /** The daemon. */
   client: Client | null = null;
+  /** Commands of the page around it, besides its own; to be set before it is put into a document. */
+  commands: readonly PageCommand[] = [];
   private terminal: Terminal | null = null;
   private session: ConsoleSession | null = null;
   private readonly waiting: (() => void)[] = [];
@@ -145,6 +147,7 @@ export class QsdConsole extends HTMLElement {
       client,
       history,
       shell: info.shell,
+      extra: this.commands,
       columns: () => terminal.cols,
       clear: () => session.clear(),
     });
@@ -192,7 +195,8 @@ export class QsdConsole extends HTMLElement {
     const session = new ConsoleSession(size, backend, {
       history,
       onPrompt: () => this.setAttribute('data-ready', ''),
-      onDone: (line) => this.dispatchEvent(new CustomEvent('qsd-done', { detail: { line }, bubbles: true })),
+      onDone: (line, code) =>
+        this.dispatchEvent(new CustomEvent('qsd-done', { detail: { line, code }, bubbles: true })),
     });
     this.session = session;
     terminal.onData((data) => session.input(data));

@@ -12,6 +12,8 @@ export interface PageParts {
   history: History;
   /** Commands of the shell. */
   shell: readonly ShellCommandInfo[];
+  /** Commands of the page around. */
+  extra: readonly PageCommand[];
   columns: () => number;
   clear: () => void;
 }
@@ -21,6 +23,7 @@ export function pageCommands({
   client,
   history,
   shell,
+  extra,
   columns,
   clear,
 }: PageParts): Map<string, PageCommand> {
@@ -107,6 +110,7 @@ export function pageCommands({
         return 0;
       },
     },
+    ...extra,
   ];
   return new Map(
     commands.map((command) => [

@@ -50,8 +50,8 @@ export interface SessionOptions {
   history?: History;
   /** Called each time the prompt shows. */
   onPrompt?(): void;
-  /** Called when a command has ended: files or nodes may be others now. */
-  onDone?(line: string): void;
+  /** Called when a command has ended, with its exit code: files or nodes may be others now. */
+  onDone?(line: string, code: number): void;
 }
 
 /** A console on a terminal. */
@@ -382,7 +382,7 @@ export class ConsoleSession {
       return INTERRUPTED;
     }
     for (const reply of replies) io.stdout(formatReply(reply, this.terminal.columns) + '\n');
-    return 0;
+    return replies.some((reply) => 'error' in (JSON.parse(reply) as object)) ? 1 : 0;
   }
 
   /** Runs a task with its output, progress and Ctrl-C; afterwards the prompt shows again. */
@@ -392,6 +392,7 @@ export class ConsoleSession {
     const began = performance.now();
     let done = 0;
     let total = 0;
+    let code = 1;
     const timer = setInterval(() => {
       const elapsed = performance.now() - began;
       if (elapsed >= STATUS_AFTER && !this.reading)
@@ -408,7 +409,7 @@ export class ConsoleSession {
       readLine: () => this.readLine(),
     };
     try {
-      await task(io);
+      code = await task(io);
     } catch (error) {
       if (!controller.signal.aborted) {
         io.stderr(`${error instanceof Error ? error.message : String(error)}\n`);
@@ -421,7 +422,7 @@ export class ConsoleSession {
       this.screen.finishLine();
       if (controller.signal.aborted) this.screen.print(paint('dim', '^C') + '\n');
       this.running = null;
-      this.options.onDone?.(withoutSecret(line));
+      this.options.onDone?.(withoutSecret(line), code);
       this.prompt();
       this.idleWaiters.splice(0).forEach((resolve) => resolve());
       void this.pump();

@@ -199,6 +199,7 @@ export class QsdGuest extends HTMLElement {
     setText(this.start, 'Stop');
     const looked = DaemonWatch.of(client).keepLooking();
     try {
+      this.dispatchEvent(new CustomEvent('qsd-guest', { bubbles: true }));
       const result = await client.runGuest(this.node.value, this.workload(), {
         signal: controller.signal,
         progress: (stats) => this.report(stats, reports),
