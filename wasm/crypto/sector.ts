@@ -3,7 +3,8 @@
  * encrypted in place, as many sectors at a time as the cipher is fastest with: eight of AES in the data plane, more by the host.
  */
 import { CipherMode, IvGenerator } from '../abi';
-import { BlockCipher, MAX_BATCH } from './cipher';
+import { addBytes, BlockCipher, MAX_BATCH } from './cipher';
+import { tweaks } from './tweaks';
 
 /** Sectors whose vectors are made at a time, at the least and at the most. */
 const LEAST_SECTORS: i32 = 8;
@@ -15,31 +16,6 @@ const vectors: usize = memory.data(2048, 16);
 const smallChunk: usize = memory.data(512, 16);
 /** The same for ciphers that take more at a time; 0: there was none yet. */
 let largeChunk: usize = 0;
-
-/** Adds `bytes`, a multiple of 8, to `at`. */
-@inline
-function add(at: usize, from: usize, bytes: i32): void {
-  let i = 0;
-  for (; i + 16 <= bytes; i += 16) v128.store(at + i, v128.xor(v128.load(at + i), v128.load(from + i)));
-  if (i < bytes) store<u64>(at + i, load<u64>(at + i) ^ load<u64>(from + i));
-}
-
-/** Writes the tweaks of `blocks` blocks of 16 bytes; `vector` is the first one, and afterwards the one behind the last. */
-function tweaks(vector: usize, blocks: i32, to: usize): void {
-  let low = load<u64>(vector);
-  let high = load<u64>(vector, 8);
-  for (let i = 0; i < blocks; i++) {
-    store<u64>(to, low);
-    store<u64>(to, high, 8);
-    to += 16;
-    // Times x in GF(2^128), little-endian.
-    const carry = (<u64>((<i64>high) >> 63)) & 0x87;
-    high = (high << 1) | (low >> 63);
-    low = (low << 1) ^ carry;
-  }
-  store<u64>(vector, low);
-  store<u64>(vector, high, 8);
-}
 
 /** Writes a counter for each of `blocks` blocks; they are big-endian numbers of a whole block. */
 function counters(vector: usize, blocks: i32, size: i32, to: usize): void {
@@ -153,10 +129,8 @@ export class SectorCipher {
       tweaks(vector, min(this.sectorBytes, bytes - i) / 16, chunk + i);
       vector += 16;
     }
-    add(at, chunk, bytes);
-    if (encrypt) this.cipher.encrypt(at, bytes / 16);
-    else this.cipher.decrypt(at, bytes / 16);
-    add(at, chunk, bytes);
+    if (encrypt) this.cipher.encryptMasked(at, bytes / 16, chunk);
+    else this.cipher.decryptMasked(at, bytes / 16, chunk);
   }
 
   private ctr(vector: usize, at: usize, bytes: i32): void {
@@ -167,7 +141,7 @@ export class SectorCipher {
       vector += size;
     }
     this.cipher.encrypt(chunk, bytes / size);
-    add(at, chunk, bytes);
+    addBytes(at, chunk, bytes);
   }
 
   private cbcDecrypt(vector: usize, at: usize, bytes: i32): void {
@@ -177,8 +151,8 @@ export class SectorCipher {
     this.cipher.decrypt(at, bytes / size);
     for (let i = 0; i < bytes; i += this.sectorBytes) {
       const n = min(this.sectorBytes, bytes - i);
-      add(at + i, vector, size);
-      add(at + i + size, chunk + i, n - size);
+      addBytes(at + i, vector, size);
+      addBytes(at + i + size, chunk + i, n - size);
       memory.copy(vector, chunk + i + n - size, size);
       vector += size;
     }
@@ -192,7 +166,7 @@ export class SectorCipher {
       // The last sector may be shorter than the others.
       const n = i < last ? sectors : sectors - 1;
       if (!n) return;
-      for (let s = 0; s < n; s++) add(vectors + s * size, at + s * this.sectorBytes + i, size);
+      for (let s = 0; s < n; s++) addBytes(vectors + s * size, at + s * this.sectorBytes + i, size);
       this.cipher.encrypt(vectors, n);
       for (let s = 0; s < n; s++) memory.copy(at + s * this.sectorBytes + i, vectors + s * size, size);
     }

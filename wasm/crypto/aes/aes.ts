@@ -3,24 +3,26 @@
  * no tables, and neither time nor memory accesses depend on keys or data.
  */
 import { BlockCipher, keyMemory, wipeMemory } from '../cipher';
-import { addConstant, addKey, STATE_BYTES, transpose } from './planes';
-import { invLastRound, invMixRound, lastRound, mixRound } from './rounds';
-import { invSubBytes, subBytes } from './sbox';
+import { unmixColumns } from './linear';
+import { addConstant, STATE_BYTES, transpose } from './planes';
+import { decryptLast, decryptRounds, encryptLast, encryptRounds } from './rounds';
 
-/** The state of a batch, and of fewer blocks than eight. */
+/** The state of a batch; blocks and masks of fewer blocks than eight. */
 const state: usize = memory.data(128, 16);
 const part: usize = memory.data(128, 16);
-/** A round key of zeros. */
-const noKey: usize = memory.data(128, 16);
+const partMask: usize = memory.data(128, 16);
+/** A mask, or a round key, of zeros. */
+const zero: usize = memory.data(128, 16);
 
 /** The S-box on each byte of a word, in the same time for all words. */
 function subWord(word: u32): u32 {
-  memory.fill(state, 0, STATE_BYTES);
-  store<u32>(state, word);
-  transpose(state);
-  subBytes(state);
+  // Rows of equal bytes: their shifts have no effect.
+  const block = i32x4.splat(word);
+  for (let i = 0; i < STATE_BYTES; i += 16) v128.store(state + i, block);
+  transpose(state, zero, state, zero);
+  encryptLast(state);
   addConstant(state);
-  transpose(state);
+  transpose(state, zero, state, zero);
   return load<u32>(state);
 }
 
@@ -28,7 +30,7 @@ function subWord(word: u32): u32 {
 function spread(block: usize, to: usize): void {
   const key = v128.load(block);
   for (let i = 0; i < STATE_BYTES; i += 16) v128.store(to + i, key);
-  transpose(to);
+  transpose(to, zero, to, zero);
 }
 
 export class Aes extends BlockCipher {
@@ -86,11 +88,7 @@ export class Aes extends BlockCipher {
       spread(expanded + round * 16, forward);
       memory.copy(inverse, forward, STATE_BYTES);
       if (round > 0) {
-        if (round < this.rounds) {
-          // invMixRound undoes a ShiftRows, which is to have no effect here.
-          lastRound(inverse, noKey);
-          invMixRound(inverse, noKey);
-        }
+        if (round < this.rounds) unmixColumns(inverse, zero);
         addConstant(inverse);
         addConstant(forward);
       }
@@ -99,55 +97,53 @@ export class Aes extends BlockCipher {
     memory.fill(state, 0, STATE_BYTES);
   }
 
-  private encryptBatch(at: usize): void {
-    memory.copy(state, at, STATE_BYTES);
-    transpose(state);
-    addKey(state, this.roundKey(0));
+  /** Encrypts eight blocks; `mask` is added before and after. */
+  private encryptBatch(at: usize, mask: usize): void {
     const last = this.rounds;
-    for (let round = 1; round < last; round++) {
-      subBytes(state);
-      mixRound(state, this.roundKey(round));
-    }
-    subBytes(state);
-    lastRound(state, this.roundKey(last));
-    transpose(state);
-    memory.copy(at, state, STATE_BYTES);
+    transpose(at, mask, state, this.roundKey(0));
+    encryptRounds(state, this.roundKey(1), this.roundKey(last));
+    encryptLast(state);
+    transpose(state, this.roundKey(last), at, mask);
   }
 
-  private decryptBatch(at: usize): void {
-    memory.copy(state, at, STATE_BYTES);
-    transpose(state);
-    addKey(state, this.inverseKey(this.rounds));
-    for (let round = this.rounds - 1; round > 0; round--) {
-      invSubBytes(state);
-      invMixRound(state, this.inverseKey(round));
+  private decryptBatch(at: usize, mask: usize): void {
+    transpose(at, mask, state, this.inverseKey(this.rounds));
+    decryptRounds(state, this.inverseKey(this.rounds), this.inverseKey(1));
+    decryptLast(state);
+    transpose(state, this.inverseKey(0), at, mask);
+  }
+
+
+  @inline
+  private eachBatch(encrypt: bool, at: usize, blocks: i32, mask: usize, step: usize): void {
+    for (; blocks >= 8; blocks -= 8) {
+      if (encrypt) this.encryptBatch(at, mask);
+      else this.decryptBatch(at, mask);
+      at += STATE_BYTES;
+      mask += step;
     }
-    invSubBytes(state);
-    invLastRound(state, this.inverseKey(0));
-    transpose(state);
-    memory.copy(at, state, STATE_BYTES);
+    if (!blocks) return;
+    memory.copy(part, at, blocks * 16);
+    memory.copy(partMask, mask, blocks * 16);
+    if (encrypt) this.encryptBatch(part, partMask);
+    else this.decryptBatch(part, partMask);
+    memory.copy(at, part, blocks * 16);
   }
 
   encrypt(at: usize, blocks: i32): void {
-    for (; blocks >= 8; blocks -= 8) {
-      this.encryptBatch(at);
-      at += STATE_BYTES;
-    }
-    if (!blocks) return;
-    memory.copy(part, at, blocks * 16);
-    this.encryptBatch(part);
-    memory.copy(at, part, blocks * 16);
+    this.eachBatch(true, at, blocks, zero, 0);
   }
 
   decrypt(at: usize, blocks: i32): void {
-    for (; blocks >= 8; blocks -= 8) {
-      this.decryptBatch(at);
-      at += STATE_BYTES;
-    }
-    if (!blocks) return;
-    memory.copy(part, at, blocks * 16);
-    this.decryptBatch(part);
-    memory.copy(at, part, blocks * 16);
+    this.eachBatch(false, at, blocks, zero, 0);
+  }
+
+  override encryptMasked(at: usize, blocks: i32, masks: usize): void {
+    this.eachBatch(true, at, blocks, masks, STATE_BYTES);
+  }
+
+  override decryptMasked(at: usize, blocks: i32, masks: usize): void {
+    this.eachBatch(false, at, blocks, masks, STATE_BYTES);
   }
 
   wipe(): void {
@@ -155,5 +151,6 @@ export class Aes extends BlockCipher {
     this.keys = 0;
     memory.fill(state, 0, STATE_BYTES);
     memory.fill(part, 0, STATE_BYTES);
+    memory.fill(partMask, 0, STATE_BYTES);
   }
 }
