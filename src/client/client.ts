@@ -3,11 +3,13 @@ import { proxy, releaseProxy, transfer, wrap, type Endpoint, type Remote } from 
 import type { Commands, Empty, Events } from '../qapi/types.generated';
 import { Disk } from './disk';
 import { EventStream, type EventFilter, type QmpEvent } from './events';
+import { Inspection } from './inspection';
 import type {
   Exported,
   FileEntry,
   FileResult,
   GuestStats,
+  InspectTarget,
   QmpReply,
   RawEvent,
   ShellIo,
@@ -225,6 +227,17 @@ export class Client {
   /** An export of the daemon's NBD server as a disk. */
   async openDisk(path: string, exportName: string): Promise<Disk> {
     return Disk.open(new PageSocket(await this.connectPort(path)), exportName);
+  }
+
+  /**
+   * Looks at the structure of a node's image, of a file of the sandbox, or of a local file, which is read in place. Rejects with
+   * a text for the user; close it when it is not needed any more.
+   */
+  async inspect(target: InspectTarget | File): Promise<Inspection> {
+    const { port1, port2 } = new MessageChannel();
+    const result = await this.call(this.remote.openInspection(target, transfer(port2, [port2])));
+    if ('failure' in result) throw new Error(result.failure);
+    return new Inspection(port1, (work) => this.call(work));
   }
 
   /** A pretended guest works on a node until `signal` says stop; `progress` gets what it did so far. */

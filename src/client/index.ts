@@ -2,11 +2,13 @@
 export { connect, Client, type BareCommand, type TaskOptions } from './client';
 export { Disk, DiskError } from './disk';
 export { EventStream, type EventFilter, type QmpEvent } from './events';
+export { Inspection } from './inspection';
 export type {
   Exported,
   FileEntry,
   FileResult,
   GuestStats,
+  InspectTarget,
   QmpError,
   QmpReply,
   ShellCommandInfo,
@@ -17,3 +19,16 @@ export type {
 } from './protocol';
 export { PageSocket } from './socket';
 export type { Commands, Events } from '../qapi/types.generated';
+export { CellFlag, Use } from '../inspect/contract';
+export type {
+  CheckMode,
+  CheckState,
+  DiskSource,
+  Field,
+  FileRange,
+  ImageView,
+  MapPage,
+  Overview,
+  Place,
+  Section,
+} from '../inspect/contract';

@@ -4,6 +4,10 @@
  * `src/worker` implements {@link WorkerApi}; programs use `Client`, which types and wraps it.
  */
 
+import type { InspectTarget } from '../inspect/contract';
+
+export type { InspectTarget };
+
 /** An error of QMP. It is a value: no call of this interface throws because a command failed. */
 export interface QmpError {
   class: 'GenericError' | 'CommandNotFound' | 'DeviceNotActive' | 'DeviceNotFound' | 'KVMMissingCap';
@@ -156,6 +160,8 @@ export interface WorkerApi {
   usage(): Promise<StorageUsage>;
   /** Connects a port (see `PageSocket`) to a socket that the daemon listens on. */
   connectSocket(path: string, port: MessagePort): Promise<FileResult<null>>;
+  /** Looks at the structure of an image, and serves an `ImageInspection` on a port. A local file is read in place. */
+  openInspection(target: InspectTarget | File, port: MessagePort): Promise<FileResult<null>>;
   /** A pretended guest works on a node until it is interrupted; answers what it did. */
   runGuest(
     ticket: Ticket,

@@ -6,3 +6,4 @@ export { GraphError } from './errors';
 export { BlockGraph } from './graph';
 export { luksHeaderBytes } from './images/createluks';
 export { listSnapshots } from './images/snapshots';
+export { probeFormat } from './images/probe';

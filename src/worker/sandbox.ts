@@ -5,6 +5,7 @@ import type {
   FileEntry,
   FileResult,
   GuestStats,
+  InspectTarget,
   QmpReply,
   ShellIo,
   StartInfo,
@@ -26,6 +27,7 @@ import { qemuImg } from '../tools/img';
 import { qemuIo } from '../tools/io';
 import { daemonCommand } from '../tools/daemon/restart';
 import { fileCommands, imageCommands, Shell } from '../tools/shell';
+import { serveInspection } from './inspections';
 import { freeName } from './names';
 import { Output } from './output';
 import { PageSockets } from './sockets';
@@ -232,6 +234,21 @@ export class Sandbox implements WorkerApi {
     await this.activeDaemon();
     const failure = this.sockets.connect(path, port);
     return failure === null ? { value: null } : { failure };
+  }
+
+  async openInspection(target: InspectTarget | File, port: MessagePort): Promise<FileResult<null>> {
+    await this.activeDaemon();
+    const { store, module } = await this.parts;
+    const host = {
+      files: store.files,
+      newEngine: () => createEngine(module),
+      daemon: () => {
+        if (!this.current) return null;
+        const { graph, environment } = this.current;
+        return { find: (name: string) => graph.find(name), engine: environment.engine };
+      },
+    };
+    return serveInspection(host, target, port);
   }
 
   async runGuest(

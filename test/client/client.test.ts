@@ -70,6 +70,9 @@ class FakeWorker implements WorkerApi {
   async remove(): Promise<FileResult<null>> {
     return { value: null };
   }
+  async openInspection() {
+    return { failure: "Cannot find node 'n'" };
+  }
   async connectSocket(path: string, port: MessagePort) {
     if (path !== 'n.sock') return { failure: `Failed to connect to '${path}': No such file or directory` };
     port.onmessage = ({ data }: MessageEvent<unknown>) => port.postMessage(data);

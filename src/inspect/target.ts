@@ -1,0 +1,246 @@
+/** Where the bytes of an image come from: a node of the daemon, or a file. */
+import { BlockError, Status, type Engine } from '../engine/contract';
+import { FileError, type FileStore } from '../files/contract';
+import { MemoryLocks } from '../files/locks';
+import { BlockGraph, GraphError, type BlockUser, type NodeView } from '../graph';
+import type { ByteSource } from './bytes';
+import { sizeText } from './bytes';
+import type { InspectTarget, Remark } from './contract';
+
+/** What the inspection needs from outside. */
+export interface InspectEnvironment {
+  files: FileStore;
+  /** A new instance of the data plane. */
+  newEngine(): Engine;
+  /** Lets other work go on. */
+  turn(): Promise<void>;
+  /** The daemon as it is now; null: there is none. */
+  daemon(): { find(name: string): NodeView | null; engine: Engine } | null;
+}
+
+/** A failure to be told to the user. */
+export class InspectError extends Error {
+  override readonly name = 'InspectError';
+}
+
+/** An image under inspection. */
+export interface Target {
+  /** For people. */
+  readonly name: string;
+  /** The image file. */
+  readonly file: ByteSource;
+  /** What a format says: its driver for a node; null: look at the bytes. */
+  readonly format: string | null;
+  /** The disk. It is opened when it is first asked for. */
+  disk(): Promise<ByteSource>;
+  /** What the user should know of how it is looked at. */
+  remarks(): Remark[];
+  /** Brings what is only in memory into the file, as far as it can be. */
+  settle(): void;
+  close(): Promise<void>;
+}
+
+/** Failures of files and images are told; anything else is a fault of this program. */
+export function failureText(error: unknown): string {
+  if (
+    error instanceof InspectError ||
+    error instanceof FileError ||
+    error instanceof BlockError ||
+    error instanceof GraphError
+  )
+    return error.message;
+  throw error;
+}
+
+export async function openTarget(environment: InspectEnvironment, target: InspectTarget): Promise<Target> {
+  return 'node' in target
+    ? new NodeTarget(environment, target.node)
+    : FileTarget.open(environment, target.path);
+}
+
+/** The bytes of a node, looked up anew for each read: it may go at any time. */
+class NodeBytes implements ByteSource {
+  constructor(private readonly find: () => { node: NodeView; engine: Engine }) {}
+
+  size(): number {
+    return this.find().node.length();
+  }
+
+  read(into: Uint8Array, at: number): number {
+    const { node, engine } = this.find();
+    const bytes = Math.max(0, Math.min(into.length, node.length() - at));
+    if (bytes === 0) return 0;
+    const buffer = engine.alloc(bytes);
+    try {
+      engine.read(node.handle, at, bytes, buffer);
+      into.set(buffer.view());
+    } finally {
+      buffer.free();
+    }
+    return bytes;
+  }
+
+  extent(at: number): { data: boolean; bytes: number } {
+    const { node, engine } = this.find();
+    const { flags, bytes } = engine.blockStatus(node.handle, at, Math.min(2 ** 30, node.length() - at));
+    return { data: (flags & Status.ZERO) === 0 && (flags & (Status.DATA | Status.ALLOCATED)) !== 0, bytes };
+  }
+}
+
+class NodeTarget implements Target {
+  readonly file: ByteSource;
+  readonly format: string | null;
+  private readonly guest: ByteSource;
+
+  constructor(
+    private readonly environment: InspectEnvironment,
+    readonly name: string,
+  ) {
+    const { node } = this.find();
+    this.guest = new NodeBytes(() => this.find());
+    const holder = image(node);
+    this.format = holder.isProtocol ? 'raw' : holder.driver;
+    this.file = new NodeBytes(() => {
+      const { node: top, engine } = this.find();
+      const inner = image(top);
+      return { node: inner.isProtocol ? inner : (inner.primary ?? inner), engine };
+    });
+  }
+
+  private find(): { node: NodeView; engine: Engine } {
+    const daemon = this.environment.daemon();
+    const node = daemon?.find(this.name);
+    if (!daemon || !node) throw new InspectError(`Cannot find node '${this.name}'`);
+    return { node, engine: daemon.engine };
+  }
+
+  disk(): Promise<ByteSource> {
+    return Promise.resolve(this.guest);
+  }
+
+  remarks(): Remark[] {
+    const { node } = this.find();
+    const holder = image(node);
+    const remarks: Remark[] = [];
+    if (holder !== node)
+      remarks.push({
+        kind: 'info',
+        text: `${this.name} is a filter (${node.driver}); the image is that of ${holder.name}.`,
+      });
+    if (holder.isProtocol && !node.isFilter)
+      remarks.push({
+        kind: 'info',
+        text: 'This node has the bytes of a file as they are. To look inside, inspect the file or the node above it.',
+      });
+    return remarks;
+  }
+
+  settle(): void {
+    const { node, engine } = this.find();
+    if (node.readOnly) return;
+    try {
+      engine.flush(node.handle);
+    } catch (error) {
+      // It is shown as it is in the file.
+      if (!(error instanceof BlockError)) throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    // Nothing was opened.
+  }
+}
+
+/** The node that has the image: below filters. */
+function image(node: NodeView): NodeView {
+  let at = node;
+  while (at.filtered) at = at.filtered;
+  return at;
+}
+
+class FileTarget implements Target {
+  readonly format = null;
+  private graph: BlockGraph | null = null;
+  private user: BlockUser | null = null;
+  private opening: Promise<ByteSource> | null = null;
+  private chain: Remark[] = [];
+
+  private constructor(
+    private readonly environment: InspectEnvironment,
+    readonly name: string,
+    readonly file: ByteSource & { close(): void },
+  ) {}
+
+  static async open(environment: InspectEnvironment, path: string): Promise<FileTarget> {
+    return new FileTarget(environment, path, await environment.files.open(path, { write: false }));
+  }
+
+  disk(): Promise<ByteSource> {
+    return (this.opening ??= this.openDisk());
+  }
+
+  private async openDisk(): Promise<ByteSource> {
+    const engine = this.environment.newEngine();
+    const graph = new BlockGraph({
+      engine,
+      files: this.environment.files,
+      // Only to read, whatever others do with the file: what they write meanwhile is seen or not.
+      locks: new MemoryLocks(),
+      policy: ({ filename, reason }) =>
+        reason === 'json' || /^[\w+.-]+:/.test(filename) ? `An inspection opens no '${filename}'` : null,
+    });
+    this.graph = graph;
+    const options = {
+      filename: this.name.includes(':') ? `./${this.name}` : this.name,
+      readOnly: true,
+      forceShare: true,
+    };
+    try {
+      this.user = await graph.openImage(options);
+    } catch (error) {
+      if (!(error instanceof GraphError)) throw error;
+      const reason = error.message;
+      // An overlay whose backing file is not here can still show what it has itself.
+      this.user = await graph.openImage({ ...options, noBacking: true }).catch((second: unknown) => {
+        throw second instanceof GraphError ? new InspectError(second.message) : second;
+      });
+      this.chain = [{ kind: 'warning', text: `Shown without its backing file: ${reason}` }];
+    }
+    const { user } = this;
+    return {
+      size: () => user.length(),
+      read: (into, at) => {
+        const bytes = Math.max(0, Math.min(into.length, user.length() - at));
+        if (bytes === 0) return 0;
+        const buffer = engine.alloc(bytes);
+        try {
+          user.read(at, bytes, buffer);
+          into.set(buffer.view());
+        } finally {
+          buffer.free();
+        }
+        return bytes;
+      },
+    };
+  }
+
+  remarks(): Remark[] {
+    return this.chain;
+  }
+
+  settle(): void {
+    // What others keep in memory is theirs.
+  }
+
+  async close(): Promise<void> {
+    this.file.close();
+    await this.opening?.catch(() => undefined);
+    await this.user?.close();
+    await this.graph?.close();
+  }
+}
+
+/** The text of a size, for remarks about reads. */
+export function tooLong(length: number): InspectError {
+  return new InspectError(`At most 1 MiB can be read at once, not ${sizeText(length)}`);
+}
