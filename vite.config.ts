@@ -1,4 +1,5 @@
-import { chmodSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
@@ -15,6 +16,34 @@ const engineBeside = {
   },
 };
 
+/** Writes the list of the page's files into the service worker, which keeps them for use without a network. */
+const offline = {
+  name: 'offline',
+  enforce: 'post' as const,
+  generateBundle(_options: unknown, bundle: Record<string, BuiltFile>) {
+    const worker = bundle['service-worker.js'];
+    if (worker?.type !== 'chunk') throw new Error('the build has no service worker');
+    const hash = createHash('sha256');
+    const files: string[] = [];
+    for (const [name, file] of Object.entries(bundle).sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (name.endsWith('.map') || file === worker) continue;
+      files.push(name);
+      hash.update(name).update(file.type === 'chunk' ? file.code : file.source);
+    }
+    for (const name of readdirSync(PUBLIC)) {
+      files.push(name);
+      hash.update(name).update(readFileSync(join(PUBLIC, name)));
+    }
+    const list = JSON.stringify({ version: hash.digest('hex').slice(0, 16), files });
+    worker.code = worker.code.replace('QSD_WEB_BUILD', () => `(${list})`);
+    if (worker.code.includes('QSD_WEB_BUILD')) throw new Error('the service worker names its files twice');
+  },
+};
+
+type BuiltFile = { type: 'chunk'; code: string } | { type: 'asset'; source: string | Uint8Array };
+
+const PUBLIC = join(import.meta.dirname, 'public');
+
 /**
  * Three uses of one file: the page (`vite`, `vite build` -> dist/web), the Node.js command line (`vite build --mode node`
  * -> dist/node) and the tests (`vitest`).
@@ -22,8 +51,8 @@ const engineBeside = {
 export default defineConfig(({ mode }) => ({
   // Relative, so that the page works from any folder of any static host.
   base: './',
-  publicDir: false,
-  plugins: mode === 'node' ? [engineBeside] : [],
+  publicDir: mode === 'node' ? false : PUBLIC,
+  plugins: mode === 'node' ? [engineBeside] : [offline],
   build:
     mode === 'node'
       ? {
@@ -36,7 +65,19 @@ export default defineConfig(({ mode }) => ({
             output: { entryFileNames: 'qsd-web.js', chunkFileNames: '[name].js' },
           },
         }
-      : { outDir: 'dist/web', target: 'es2022', sourcemap: true },
+      : {
+          outDir: 'dist/web',
+          target: 'es2022',
+          sourcemap: true,
+          rollupOptions: {
+            input: { index: 'index.html', 'service-worker': 'src/offline/service-worker.ts' },
+            output: {
+              // A browser asks for it by its name when it looks for a newer version.
+              entryFileNames: ({ name }: { name: string }) =>
+                name === 'service-worker' ? 'service-worker.js' : 'assets/[name]-[hash].js',
+            },
+          },
+        },
   // The command line carries what it needs. Tests must not: Playwright sends functions of its own to the page as text.
   ...(mode === 'node' && { ssr: { noExternal: true } }),
   worker: { format: 'es' },

@@ -8,6 +8,7 @@ import { QsdGuest } from './guest/element';
 import { QsdJobs } from './jobs/element';
 import { QsdLessons } from './lessons/element';
 import { watchLeaving } from './leaving';
+import { workOffline } from './offline';
 import { pickFiles } from './page-io';
 import { Panes } from './panes/panes';
 import { startScripts } from './start/start';
@@ -102,6 +103,7 @@ export async function run(client: Client): Promise<void> {
     if (active > 0) panes.suggest('jobs');
   });
   terminal.focus();
+  workOffline((use) => notify('A newer version of this page is there.', { label: 'Use it', run: use }));
   await Promise.all([showState(client), warnOfTabs()]);
 }
 
@@ -126,10 +128,14 @@ async function warnOfTabs(): Promise<void> {
   );
 }
 
-/** Shows a notice above the panes until it is closed. */
-function notify(text: string): void {
+/** Shows a notice above the panes until it is closed, with a button if there is something to do. */
+function notify(text: string, action?: { label: string; run: () => void }): void {
   const notice = find('#notice');
   find('#notice-text').textContent = text;
+  const act = find('#notice-act');
+  act.hidden = !action;
+  act.textContent = action?.label ?? '';
+  act.onclick = action?.run ?? null;
   find('#notice-close').addEventListener('click', () => (notice.hidden = true), { once: true });
   notice.hidden = false;
 }

@@ -1,7 +1,5 @@
 /** The built page, as any static host serves it. */
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -9,32 +7,13 @@ import type { Request } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROOT, startBrowser, type TestBrowser } from './browser';
+import { startHost } from './host';
 import { AppPage } from './page';
 
 let browser: TestBrowser;
-let server: Server;
+let host: Awaited<ReturnType<typeof startHost>>;
 let folder: string;
 let address: string;
-
-/** A host that knows little: files under a folder of its own, no special headers, no type for WASM. */
-function serve(root: string): Server {
-  const types: Record<string, string> = {
-    '.html': 'text/html',
-    '.js': 'text/javascript',
-    '.css': 'text/css',
-  };
-  return createServer((request, response) => {
-    const path = (request.url ?? '').split('?')[0]?.replace(/^\/some\/folder\//, '') ?? '';
-    const file = join(root, path === '' ? 'index.html' : path);
-    if (!request.url?.startsWith('/some/folder/') || !existsSync(file)) {
-      response.writeHead(404).end();
-      return;
-    }
-    const type = types[/\.\w+$/.exec(file)?.[0] ?? ''] ?? 'application/octet-stream';
-    response.writeHead(200, { 'content-type': type });
-    createReadStream(file).pipe(response);
-  });
-}
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'qsd-web-built-'));
@@ -44,15 +23,14 @@ beforeAll(async () => {
     logLevel: 'error',
     build: { outDir: folder, emptyOutDir: true },
   });
-  server = serve(folder);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/some/folder/`;
+  host = await startHost(folder);
+  address = host.address;
   browser = await startBrowser();
 });
 
 afterAll(async () => {
   await browser.close();
-  server.close();
+  host.close();
   rmSync(folder, { recursive: true });
 });
 
