@@ -62,6 +62,8 @@ export interface EngineCrypto {
    * encrypted one from then on.
    */
   makeQcow2Header(image: NodeHandle, bytes: number): number;
+  /** Makes a new writable qcow2 image one with the old AES encryption, which has no header of its own. */
+  markQcow2Aes(image: NodeHandle): void;
 }
 
 /** What the data plane exports for ciphers (wasm/exports/crypto.ts). */
@@ -90,6 +92,7 @@ export interface CryptoExports {
   qcow2CryptoOffset(image: number): number;
   qcow2Unlock(image: number, cipher: number): number;
   qcow2MakeCrypto(image: number, bytes: number): number;
+  qcow2MarkAes(image: number): number;
 }
 
 const CIPHERS: Readonly<Record<CipherName, Cipher>> = {
@@ -158,5 +161,6 @@ export function makeCrypto(
     },
     unlockQcow2: (image, cipher) => void call(() => wasm.qcow2Unlock(image, cipher)),
     makeQcow2Header: (image, bytes) => call(() => wasm.qcow2MakeCrypto(image, bytes)),
+    markQcow2Aes: (image) => void call(() => wasm.qcow2MarkAes(image)),
   };
 }

@@ -5,8 +5,9 @@ import { BlockCipher } from '../crypto/cipher';
 import { makeCipher } from '../crypto/make';
 import { SectorCipher } from '../crypto/sector';
 import { LuksNode } from '../format/luks';
-import { makeCryptoHeader } from '../format/qcow2/data/encrypted';
+import { makeCryptoHeader, markAes } from '../format/qcow2/data/encrypted';
 import { Qcow2Node } from '../format/qcow2/image';
+import { CRYPT_AES } from '../format/qcow2/layout';
 import { be64 } from '../util/endian';
 import { clearError } from '../util/errors';
 
@@ -128,7 +129,7 @@ export function qcow2Unlock(handle: i32, cipher: i32): i32 {
   takeCipher(cipher);
   image.cipher = known;
   // The old encryption counts sectors of the disk.
-  image.cipherByGuest = image.cryptMethod === 1;
+  image.cipherByGuest = image.cryptMethod === CRYPT_AES;
   return 0;
 }
 
@@ -136,4 +137,10 @@ export function qcow2Unlock(handle: i32, cipher: i32): i32 {
 export function qcow2MakeCrypto(handle: i32, bytes: f64): f64 {
   const image = imageAt(handle);
   return image ? <f64>makeCryptoHeader(image, <i64>bytes) : -(<f64>Err.ENOTSUP);
+}
+
+/** Makes a new qcow2 image one with the old AES encryption. */
+export function qcow2MarkAes(handle: i32): i32 {
+  const image = imageAt(handle);
+  return image ? markAes(image) : -Err.ENOTSUP;
 }

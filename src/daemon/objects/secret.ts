@@ -38,7 +38,7 @@ class Secret extends StoredProperties {
     const given = await this.input();
     const keyId = this.option<string>('keyid');
     const format = this.get('format');
-    if (keyId !== undefined) this.bytes = await this.decrypt(given, keyId, format === 'base64');
+    if (keyId !== undefined) this.bytes = this.decrypt(given, keyId, format === 'base64');
     else this.bytes = format === 'base64' ? decodeBase64(decoder.decode(given)) : given;
   }
 
@@ -68,7 +68,7 @@ class Secret extends StoredProperties {
     }
   }
 
-  private async decrypt(given: Uint8Array, keyId: string, isBase64: boolean): Promise<Uint8Array> {
+  private decrypt(given: Uint8Array, keyId: string, isBase64: boolean): Uint8Array {
     const key = this.context.others.secret(keyId);
     if (key.length !== KEY_BYTES) throw new QmpError(`Key should be ${KEY_BYTES} bytes in length`);
     const ivText = this.option<string>('iv');
@@ -77,7 +77,8 @@ class Secret extends StoredProperties {
     if (iv.length !== AES_BLOCK) {
       throw new QmpError(`IV should be ${AES_BLOCK} bytes in length not ${iv.length}`);
     }
-    return decryptPadded(isBase64 ? decodeBase64(decoder.decode(given)) : given, key, iv);
+    const encrypted = isBase64 ? decodeBase64(decoder.decode(given)) : given;
+    return decryptPadded(this.context.host.graph.opener.environment.engine, encrypted, key, iv);
   }
 }
 

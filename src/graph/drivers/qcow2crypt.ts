@@ -1,10 +1,10 @@
-/** Encryption of qcow2 images: a LUKS container inside of them, or the old AES encryption, of which data is only read. */
+/** Encryption of qcow2 images: a LUKS container inside of them, or the old AES encryption, whose key is the passphrase. */
 import type { NodeHandle } from '../../engine/contract';
 import type { CipherHandle } from '../../engine/crypto';
 import type {
   ImageInfoSpecificQCow2Encryption,
   QCryptoBlockAmendOptionsLUKS,
-  QCryptoBlockCreateOptionsLUKS,
+  QCryptoBlockCreateOptions,
 } from '../../qapi/types.generated';
 import { GraphError } from '../errors';
 import { newContainer } from '../images/createluks';
@@ -90,7 +90,6 @@ export async function unlockImage(
   } else if (method === AES && !node.noIo) {
     const key = new Uint8Array(AES_KEY_BYTES);
     key.set(passwordOf(given, secrets).subarray(0, AES_KEY_BYTES));
-    if (!node.readOnly) throw new GraphError('Images with the old AES encryption can only be read');
     const spec = { cipher: 'aes', mode: 'cbc', iv: 'plain64', key, sectorBytes: 512 } as const;
     engine.crypto.unlockQcow2(handle, engine.crypto.make(spec));
     key.fill(0);
@@ -120,9 +119,20 @@ export async function amendEncryption(
 export async function encryptNewImage(
   opener: Opener,
   file: BlockNode,
-  options: QCryptoBlockCreateOptionsLUKS,
+  options: QCryptoBlockCreateOptions,
 ): Promise<void> {
   const { engine } = opener.environment;
+  if (options.format === 'qcow') {
+    // The passphrase is not needed yet; without one nobody could write.
+    passwordOf({ keySecret: options['key-secret'] }, opener.secrets);
+    const image = engine.openQcow2(file.handle, { readOnly: false });
+    try {
+      engine.crypto.markQcow2Aes(image);
+    } finally {
+      engine.close(image);
+    }
+    return;
+  }
   const wanted = newContainer(options, opener.secrets, false, 'encrypt.');
   const image = engine.openQcow2(file.handle, { readOnly: false });
   try {

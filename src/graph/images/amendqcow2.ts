@@ -5,6 +5,9 @@ import { GraphError } from '../errors';
 import { AMEND_OPTIONS } from './amendluks';
 import type { BlockNode } from '../node';
 
+/** The encryption method of a header that has key slots. */
+const LUKS = 2;
+
 /** Options of creation that can be amended too. */
 const NAMES = [
   'size',
@@ -49,8 +52,10 @@ export function qcow2AmendChanges(node: BlockNode, values: CreateValues): AmendC
     changes.size = Number(size);
   }
   checkBacking(node, values);
-  if (amendsKeys(values) && node.engine.qcow2Info(node.handle).cryptMethod === 0) {
-    throw new GraphError("Can't amend encryption options - encryption not present");
+  if (amendsKeys(values)) {
+    const { cryptMethod } = node.engine.qcow2Info(node.handle);
+    if (cryptMethod === 0) throw new GraphError("Can't amend encryption options - encryption not present");
+    if (cryptMethod !== LUKS) throw new GraphError('Only LUKS encryption options can be amended');
   }
   if (values.lazy_refcounts !== undefined) changes.lazyRefcounts = values.lazy_refcounts === true;
   takeDataFile(node, values, changes);

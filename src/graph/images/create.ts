@@ -4,10 +4,10 @@ import { Errno, FileError, strerror, type BlockFile } from '../../files/contract
 import { Permission, type ImageLock } from '../../files/locks';
 import { isObject, type QmpObject, type QmpValue } from '../../qapi/value';
 import type { CreateOption, CreateImageRequest, CreateSupport, CreateValues, PreparedCreate } from '../api';
-import { notYet } from '../drivers/driver';
 import type { Driver } from '../drivers/driver';
 import { checkCreatable, findCreator, knownToQemu, protocolDriver } from '../drivers/table';
 import { createLuks, luksValues } from './createluks';
+import type { QCryptoBlockCreateOptions } from '../../qapi/types.generated';
 import { encryptNewImage } from '../drivers/qcow2crypt';
 import { NewImageLinks } from './datafile';
 import { explain, GraphError, toGraphError } from '../errors';
@@ -135,7 +135,8 @@ export class Creator {
         checked.dataFile = { node: data.handle, name: data.filename, raw };
       }
       environment.engine.createQcow2(node.handle, checked);
-      if (isObject(options.encrypt)) await encryptNewImage(this.opener, node, options.encrypt);
+      if (isObject(options.encrypt))
+        await encryptNewImage(this.opener, node, options.encrypt as QCryptoBlockCreateOptions);
       table.skip();
     } catch (error) {
       throw toGraphError(error);
@@ -382,6 +383,9 @@ function qcow2Values(values: CreateValues): QmpObject {
   );
 }
 
+/** Options of `encrypt` that the old AES encryption has not. */
+const LUKS_ONLY = ['cipher-alg', 'cipher-mode', 'ivgen-alg', 'ivgen-hash-alg', 'hash-alg', 'iter-time'];
+
 /** What a command line says of encryption; undefined: nothing. */
 function encryptionValues(values: CreateValues): QmpObject | undefined {
   const old = values.encryption === true;
@@ -399,6 +403,8 @@ function encryptionValues(values: CreateValues): QmpObject | undefined {
     throw new GraphError(`Parameter 'format' does not accept value '${String(format)}'`);
   }
   const secret = values['encrypt.key-secret'];
+  const odd = LUKS_ONLY.find((name) => values[`encrypt.${name}`] !== undefined);
+  if (odd !== undefined) throw new GraphError(`Parameter 'encrypt.${odd}' is unexpected`);
   return { format: 'qcow', ...(secret !== undefined && { 'key-secret': String(secret) }) };
 }
 
@@ -452,7 +458,7 @@ function qcow2Options(options: QmpObject): Qcow2CreateOptions {
       'Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)',
     );
   }
-  checkLater(options, version);
+  checkDependent(options, version);
   if (size < 0) throw new GraphError('Could not resize image: Image size cannot be negative');
   return {
     size,
@@ -468,8 +474,8 @@ function qcow2Options(options: QmpObject): Qcow2CreateOptions {
   };
 }
 
-/** Refuses what is not here yet; wrong uses of it have the texts of the real tool. */
-function checkLater(options: QmpObject, version: number): void {
+/** Checks of what goes with other options only. */
+function checkDependent(options: QmpObject, version: number): void {
   const needsV3 = (what: string) =>
     new GraphError(
       `${what} only supported with compatibility level 1.1 and above (use version=v3 or greater)`,
@@ -488,6 +494,5 @@ function checkLater(options: QmpObject, version: number): void {
     if (options.encrypt['key-secret'] === undefined) {
       throw new GraphError("Parameter 'encrypt.key-secret' is required for cipher");
     }
-    throw notYet('creation of images with the old AES encryption');
   }
 }

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { MemoryLocks } from '../../../src/files/locks';
 import { NodeStore } from '../../../src/files/node/store';
 import { BlockGraph, GraphError, type CreateValues } from '../../../src/graph/index';
-import { refused, World } from '../support';
+import { World } from '../support';
 
 const root = mkdtempSync(join(tmpdir(), 'qsd-web-create-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -168,17 +168,5 @@ describe('qemu-img create', () => {
     const have = contents(mine);
     expect([...have.keys()]).toEqual([...want.keys()]);
     for (const [name, bytes] of want) expect(have.get(name)?.equals(bytes), name).toBe(true);
-  });
-
-  test('what comes later is refused before a file is made', async () => {
-    const world = new World();
-    const graph = world.graph();
-    for (const [values, what] of [
-      [{ encryption: true, 'encrypt.key-secret': 's' }, 'creation of images with the old AES encryption'],
-    ] as const) {
-      const request = { filename: 'a', format: 'qcow2', values: { size: MIB, ...values } };
-      await refused(graph.createImage(request), `Not available yet: ${what}`);
-    }
-    expect(await world.files.list('.')).toEqual([]);
   });
 });

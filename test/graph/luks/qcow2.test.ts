@@ -179,19 +179,60 @@ test('refusals have the texts of the real tool', async () => {
   }
 });
 
-test('the old AES encryption is read', async () => {
+const AES = { 'encrypt.format': 'aes', 'encrypt.key-secret': 'first' };
+
+const OLD_KINDS: readonly [string, Record<string, string | number | boolean>][] = [
+  ['default', {}],
+  ['small clusters', { cluster_size: 512 }],
+  ['subclusters', { extended_l2: true }],
+  ['version 2', { compat: '0.10' }],
+  ['preallocated', { preallocation: 'metadata' }],
+];
+
+test.each(OLD_KINDS)('the old AES encryption, %s: made as the real tool makes it', async (_, options) => {
+  const image = scratch.path('ours-old.qcow2');
+  const model = scratch.path('their-old.qcow2');
+  await create('qcow2', image, { size: MIB, ...AES, ...options });
+  const words = Object.entries({ ...AES, ...options }).map(([name, value]) => `${name}=${value}`);
+  mustQemuImg('create', '-q', '-f', 'qcow2', '-o', words.join(','), model, '1M');
+  expect(readFileSync(image).equals(readFileSync(model))).toBe(true);
+});
+
+test.each(OLD_KINDS)('the old AES encryption, %s: written by both, read by both', async (_, options) => {
   const image = scratch.path('old.qcow2');
   const raw = scratch.path('old.raw');
-  writeFileSync(raw, DATA);
-  const given = 'encryption=on,encrypt.key-secret=first';
-  mustQemuImg('convert', '-f', 'raw', '-O', 'qcow2', '-o', given, raw, image);
-  const options = encrypted(image);
-  expect(Buffer.compare(await readDisk(options), DATA)).toBe(0);
-  await expect(writeDisk(options, DATA)).rejects.toThrow(
-    'Images with the old AES encryption can only be read',
-  );
+  await create('qcow2', image, { size: MIB, ...AES, ...options });
+  await writeDisk(encrypted(image), DATA);
+  expect(Buffer.compare(theirs(encrypted(image)), DATA)).toBe(0);
+  expect(readFileSync(image).includes(Buffer.from(DATA.subarray(4096, 4160)))).toBe(false);
+  const other = pattern(MIB).reverse();
+  writeFileSync(raw, other);
+  mustQemuImg('convert', '-n', '-f', 'raw', '--target-image-opts', raw, imageOpts(encrypted(image)));
+  expect(Buffer.compare(await readDisk(encrypted(image)), other)).toBe(0);
+});
+
+test('the old AES encryption: parts of sectors and of clusters keep what is around them', async () => {
+  const image = scratch.path('old.qcow2');
+  await create('qcow2', image, { size: MIB, ...AES });
+  mustQemuImg('snapshot', '--image-opts', '-c', 'before', imageOpts(encrypted(image)));
   const graph = newGraph();
-  const user = await graph.openImage({ filename: image, readOnly: true, noIo: true });
+  const user = await graph.openImage({ options: encrypted(image), readOnly: false });
+  const want = Buffer.alloc(MIB);
+  const { engine } = graph.opener.environment;
+  const buffer = engine.alloc(200_000);
+  for (const [at, bytes, byte] of [
+    [1000, 5000, 1],
+    [65_000, 70_000, 2],
+    [300_001, 3, 3],
+    [MIB - 200_000, 200_000, 4],
+    [2000, 100, 5],
+  ] as const) {
+    buffer.view().fill(byte);
+    user.write(at, bytes, buffer);
+    want.fill(byte, at, at + bytes);
+  }
   expect(user.info()['format-specific']?.data).toMatchObject({ encrypt: { format: 'aes' } });
   await graph.close();
+  expect(Buffer.compare(await readDisk(encrypted(image)), want)).toBe(0);
+  expect(Buffer.compare(theirs(encrypted(image)), want)).toBe(0);
 });

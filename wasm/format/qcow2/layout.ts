@@ -78,4 +78,6 @@ export const MAX_SNAPSHOT_EXTRA: u32 = 1024;
 /** Host clusters must start below this (the format's limit is 2^56, files end at 2^53). */
 export const MAX_HOST: i64 = 1 << 53;
 
+/** Encryption methods. */
+export const CRYPT_AES: u32 = 1;
 export const CRYPT_LUKS: u32 = 2;

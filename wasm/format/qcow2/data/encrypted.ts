@@ -1,14 +1,13 @@
 /**
  * Encrypted images: data is encrypted sector by sector, in place of which its offset in the file counts (LUKS), or its offset in the
- * disk (the old AES encryption, which is only read). Tables and compressed clusters are not encrypted.
+ * disk (the old AES encryption). Tables and compressed clusters are not encrypted.
  */
 import { DebugEvent, Err } from '../../../abi';
 import { SectorCipher } from '../../../crypto/sector';
-import { fail } from '../../../util/errors';
 import { putBe64 } from '../../../util/endian';
 import { zeros, ZERO_BYTES } from '../../../util/memory';
 import { KeptBytes, Qcow2Node } from '../image';
-import { CRYPT_LUKS } from '../layout';
+import { CRYPT_AES, CRYPT_LUKS } from '../layout';
 import { updateHeader } from '../header';
 import { allocateClusters } from '../refcounts/allocate';
 import { writeGuest } from './write';
@@ -40,9 +39,6 @@ export function readEncrypted(image: Qcow2Node, offset: i64, bytes: i32, to: usi
 
 /** Writes any range: what is not written of the first and of the last sector stays. */
 export function writeEncrypted(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 {
-  if (image.cryptMethod !== CRYPT_LUKS) {
-    return fail(Err.ENOTSUP, 'Images with the old AES encryption can only be read');
-  }
   if (((offset | bytes) & MASK) === 0) return writeGuest(image, offset, bytes, from);
   while (bytes > 0) {
     const inside = <i32>(offset & MASK);
@@ -66,13 +62,26 @@ export function writeEncrypted(image: Qcow2Node, offset: i64, bytes: i32, from: 
   return 0;
 }
 
-/** Encrypts whole sectors and writes them to the file that holds the data; what is at `from` stays as it is. */
-export function writeCipher(image: Qcow2Node, cipher: SectorCipher, host: i64, bytes: i32, from: usize): i32 {
+/**
+ * Encrypts whole sectors and writes them to the file that holds the data; what is at `from` stays as it is.
+ * @param guest where they are in the disk
+ * @param host where they are in the file
+ */
+export function writeCipher(
+  image: Qcow2Node,
+  cipher: SectorCipher,
+  guest: i64,
+  host: i64,
+  bytes: i32,
+  from: usize,
+): i32 {
+  // What is added to an offset in the file to have the one that counts.
+  const moved = image.cipherByGuest ? guest - host : 0;
   while (bytes > 0) {
     const n = min(bytes, PIECE);
     const piece = image.ciphered.get(PIECE);
     memory.copy(piece, from, n);
-    cipher.run(true, <u64>(host >> 9), piece, n);
+    cipher.run(true, <u64>((host + moved) >> 9), piece, n);
     const r = image.storage.pwrite(host, n, piece);
     if (r < 0) return r;
     host += n;
@@ -80,6 +89,13 @@ export function writeCipher(image: Qcow2Node, cipher: SectorCipher, host: i64, b
     bytes -= n;
   }
   return 0;
+}
+
+/** Says in the image's header that its data is encrypted in the old way, with AES and a passphrase for key. */
+export function markAes(image: Qcow2Node): i32 {
+  if (image.cryptMethod || image.readOnly) return -Err.EINVAL;
+  image.cryptMethod = CRYPT_AES;
+  return updateHeader(image);
 }
 
 /** Makes room for the header of a LUKS container and says in the image's header where it is; answers its offset. */

@@ -103,7 +103,7 @@ function writeStep(image: Qcow2Node, offset: i64, bytes: i32, from: usize): i32 
   }
   const length = <i32>min<i64>(bytes, ((<i64>n) << image.clusterBits) - inside);
   if (way === Way.IN_PLACE) {
-    const code = writeData(image, host + inside, length, from, DebugEvent.WRITE_AIO);
+    const code = writeData(image, offset, host + inside, length, from, DebugEvent.WRITE_AIO);
     return code < 0 ? code : length;
   }
   const own = image.external ? offset - inside : way === Way.REUSE ? host : -1;
@@ -136,7 +136,7 @@ function writeExtended(
   const inside = <i32>(offset & (size - 1));
   const length = <i32>min<i64>(bytes, ((<i64>n) << image.clusterBits) - inside);
   if (own && allAllocated(image, at, n, inside, inside + length)) {
-    const code = writeData(image, host + inside, length, from, DebugEvent.WRITE_AIO);
+    const code = writeData(image, offset, host + inside, length, from, DebugEvent.WRITE_AIO);
     return code < 0 ? code : length;
   }
   const reused = image.external ? offset - inside : own ? host : -1;
@@ -163,16 +163,18 @@ function checkOwn(image: Qcow2Node, entry: u64, offset: i64, table: i64, l2Index
   return -Err.EIO;
 }
 
-
+/** Writes what the disk holds from `offset` on to its place in the file. */
 @inline
-function writeData(image: Qcow2Node, host: i64, bytes: i32, from: usize, event: i32): i32 {
+function writeData(image: Qcow2Node, offset: i64, host: i64, bytes: i32, from: usize, event: i32): i32 {
   if (!image.external) {
     const r = checkWrite(image, Meta.NONE, host, bytes);
     if (r < 0) return r;
   }
   image.file.event(event);
   const cipher = image.cipher;
-  return cipher ? writeCipher(image, cipher, host, bytes, from) : image.storage.pwrite(host, bytes, from);
+  return cipher
+    ? writeCipher(image, cipher, offset, host, bytes, from)
+    : image.storage.pwrite(host, bytes, from);
 }
 
 /**
@@ -251,7 +253,7 @@ function fillClusters(
   bytes: i32,
   from: usize,
 ): i32 {
-  if (!head && !tail) return writeData(image, host, bytes, from, DebugEvent.WRITE_AIO);
+  if (!head && !tail) return writeData(image, offset, host, bytes, from, DebugEvent.WRITE_AIO);
 
   const end = offset + bytes;
   const headZero = !head || readsZero(image, offset - head, head);
@@ -259,7 +261,7 @@ function fillClusters(
   // Behind the end of the file all is zero already, unless it is to be decrypted.
   if (headZero && tailZero && !image.encrypted && host - head >= image.storage.size()) {
     image.file.event(DebugEvent.CLUSTER_ALLOC_SPACE);
-    return writeData(image, host, bytes, from, DebugEvent.WRITE_AIO);
+    return writeData(image, offset, host, bytes, from, DebugEvent.WRITE_AIO);
   }
 
   if (head + bytes + tail <= max(JOIN_BYTES, image.clusterSize)) {
@@ -269,10 +271,10 @@ function fillClusters(
     if (r < 0) return r;
     memory.copy(all + head, from, bytes);
     image.l2.dependOnFlush();
-    return writeData(image, host - head, head + bytes + tail, all, DebugEvent.WRITE_AIO);
+    return writeData(image, offset - head, host - head, head + bytes + tail, all, DebugEvent.WRITE_AIO);
   }
   let r = copyOld(image, offset - head, head, headZero, host - head);
-  if (r === 0) r = writeData(image, host, bytes, from, DebugEvent.WRITE_AIO);
+  if (r === 0) r = writeData(image, offset, host, bytes, from, DebugEvent.WRITE_AIO);
   if (r === 0) r = copyOld(image, end, tail, tailZero, host + bytes);
   image.l2.dependOnFlush();
   return r;
@@ -302,7 +304,7 @@ function copyOld(image: Qcow2Node, offset: i64, bytes: i32, zero: bool, host: i6
   if (!bytes) return 0;
   const scratch = image.copied.get(bytes);
   const r = readOld(image, offset, bytes, zero, scratch);
-  return r < 0 ? r : writeData(image, host, bytes, scratch, DebugEvent.COW_WRITE);
+  return r < 0 ? r : writeData(image, offset, host, bytes, scratch, DebugEvent.COW_WRITE);
 }
 
 /**
