@@ -70,11 +70,15 @@ export default defineConfig(({ mode }) => ({
           target: 'es2022',
           sourcemap: true,
           rollupOptions: {
-            input: { index: 'index.html', 'service-worker': 'src/offline/service-worker.ts' },
+            input: {
+              index: 'index.html',
+              embed: 'src/ui/embed.ts',
+              'service-worker': 'src/offline/service-worker.ts',
+            },
             output: {
-              // A browser asks for it by its name when it looks for a newer version.
+              // Other pages name one, and the browser the other when it looks for a newer version.
               entryFileNames: ({ name }: { name: string }) =>
-                name === 'service-worker' ? 'service-worker.js' : 'assets/[name]-[hash].js',
+                name === 'index' ? 'assets/[name]-[hash].js' : '[name].js',
             },
           },
         },

@@ -2,6 +2,7 @@
 import type { Client } from '../client';
 import { QsdConsole } from './console/element';
 import { watchDrops } from './drop';
+import { fileWork } from './files/actions';
 import { QsdFiles } from './files/element';
 import { QsdGraph } from './graph/element';
 import { QsdGuest } from './guest/element';
@@ -9,11 +10,10 @@ import { QsdJobs } from './jobs/element';
 import { QsdLessons } from './lessons/element';
 import { watchLeaving } from './leaving';
 import { workOffline } from './offline';
-import { pickFiles } from './page-io';
 import { Panes } from './panes/panes';
 import { startScripts } from './start/start';
 import { otherTabs } from './tabs';
-import { exportFiles, importFiles, openFiles } from './transfer';
+import { wire } from './wiring';
 
 /** Starts the page on a daemon that is coming up. */
 export async function run(client: Client): Promise<void> {
@@ -40,27 +40,10 @@ export async function run(client: Client): Promise<void> {
 
   const visit = startScripts({ client, terminal, head: find('#toggles'), notify });
 
-  const importAll = (chosen: File[]): void => {
-    if (chosen.length > 0)
-      terminal.runTask(`import ${names(chosen)}`, (io) => importFiles(client, chosen, io));
-  };
-  const openAll = (chosen: File[]): void => {
-    if (chosen.length > 0) terminal.runTask(`open ${names(chosen)}`, (io) => openFiles(client, chosen, io));
-  };
-  files.actions = {
-    import: () => void pickFiles().then(importAll),
-    open: () => void pickFiles().then(openAll),
-    export: (path) => terminal.runTask(`export ${quoted(path)}`, (io) => exportFiles(client, [path], io)),
-    remove: (path, kind) => terminal.enter(`rm ${kind === 'file' ? '' : '-r '}${quoted(path)}`),
-    choose: (path) => terminal.insert(`${quoted(path)} `),
-  };
-  watchDrops({ import: importAll, open: openAll });
+  const work = fileWork(client, () => terminal);
+  files.actions = work;
+  watchDrops({ import: work.importAll, open: work.openAll });
   const forgetJobs = watchLeaving(client, () => terminal.busy);
-  terminal.addEventListener('qsd-done', (event) => {
-    lessons.entered((event as CustomEvent<{ line: string }>).detail.line);
-    files.refresh();
-    graph.offerFiles();
-  });
   client.onEventText(() => files.refresh());
 
   const panes = new Panes(find('#panes'), find('#toggles'), terminal, [
@@ -70,29 +53,11 @@ export async function run(client: Client): Promise<void> {
     { name: 'guest', title: 'Guest', content: guest },
     { name: 'lessons', title: 'Lessons', content: lessons },
   ]);
-  // Commands of other parts go through the console, where the user sees and learns them.
-  const command = (event: Event): void => {
-    const { command: line, run = false } = (event as CustomEvent<{ command: string; run?: boolean }>).detail;
-    // What runs there cannot be waited for by a verb.
-    if (run && terminal.busy) return;
-    event.preventDefault();
-    panes.showConsole();
-    if (run) terminal.enter(line);
-    else terminal.propose(line);
-  };
-  graph.addEventListener('qsd-command', command);
-  jobs.addEventListener('qsd-command', command);
-  guest.addEventListener('qsd-command', command);
+  wire(document, () => panes.showConsole());
   guest.addEventListener('qsd-guest', () => visit.brought('a guest was at work'));
   guest.addEventListener('qsd-plug', () => {
     visit.brought('the plug was pulled');
-    graph.plugPulled();
     forgetJobs();
-  });
-  lessons.addEventListener('qsd-command', command);
-  lessons.addEventListener('qsd-setup', (event) => {
-    panes.showConsole();
-    for (const line of (event as CustomEvent<{ lines: string[] }>).detail.lines) terminal.enter(line);
   });
   lessons.addEventListener('qsd-lesson', () => panes.show('lessons'));
   // The address may name a lesson.
@@ -144,14 +109,4 @@ function find(selector: string): HTMLElement {
   const element = document.querySelector<HTMLElement>(selector);
   if (!element) throw new Error(`the page has no ${selector}`);
   return element;
-}
-
-function names(files: readonly File[]): string {
-  return files.map(({ name }) => quoted(name)).join(' ');
-}
-
-/** A path as a word of the console that no command takes for an option. */
-function quoted(name: string): string {
-  const path = name.startsWith('-') ? `./${name}` : name;
-  return /^[\w./+-]+$/.test(path) ? path : `"${path.replace(/["\\]/g, '\\$&')}"`;
 }

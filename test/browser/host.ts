@@ -21,7 +21,8 @@ function serve(root: string): Server {
       return;
     }
     const type = types[/\.\w+$/.exec(file)?.[0] ?? ''] ?? 'application/octet-stream';
-    response.writeHead(200, { 'content-type': type });
+    // Such a host lets all sites use its files, as those for pages of projects do.
+    response.writeHead(200, { 'content-type': type, 'access-control-allow-origin': '*' });
     createReadStream(file).pipe(response);
   });
 }

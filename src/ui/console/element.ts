@@ -2,8 +2,10 @@
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal } from '@xterm/xterm';
 import xtermStyles from '@xterm/xterm/css/xterm.css?inline';
-import { connect, type Client, type StartInfo } from '../../client';
-import { startWorker } from '../start-worker';
+import type { Client, StartInfo } from '../../client';
+import { sharedClient } from '../shared-client';
+import { runScript } from '../start/run';
+import { scriptLines } from '../start/script';
 import type { ConsoleBackend, PageCommand, TaskIo } from './backend';
 import styles from './console.css?inline';
 import { History } from './history';
@@ -19,8 +21,9 @@ const FONT = "ui-monospace, 'SF Mono', 'Cascadia Mono', Menlo, Consolas, 'DejaVu
 const PRELOAD_AFTER = 500;
 
 /**
- * A console of the storage daemon. Set `client` before it is put into a document to share a worker; else it starts one
- * of its own. It has the attribute `data-ready` once its prompt shows, and sends a `qsd-done` event (`detail.line`, `detail.code`) when a command ended.
+ * A console of the storage daemon. Without a `client`, set before it is put into a document, it shares the daemon of the page's other
+ * elements. The lines of its attribute `start` are entered
+ * when it begins. It has the attribute `data-ready` once its prompt shows, and sends a `qsd-done` event (`detail.line`, `detail.code`) when a command ended.
  */
 export class QsdConsole extends HTMLElement {
   /** The daemon. */
@@ -34,16 +37,15 @@ export class QsdConsole extends HTMLElement {
 
   connectedCallback(): void {
     if (this.terminal) return;
-    let own: Worker | null = null;
-    const client = (this.client ??= connect((own = startWorker())));
-    if (own) {
-      const worker: Worker = own;
+    if (!this.client) {
+      const shared = sharedClient();
+      this.client = shared.client;
       this.cleanups.push(() => {
-        client.dispose();
-        worker.terminate();
+        shared.end();
         this.client = null;
       });
     }
+    const { client } = this;
     const root = this.shadowRoot ?? this.attachShadow({ mode: 'open' });
     const style = document.createElement('style');
     style.textContent = xtermStyles + styles;
@@ -205,6 +207,8 @@ export class QsdConsole extends HTMLElement {
     terminal.write('\x1b[?2004h');
     session.start(welcome(info, terminal.cols));
     for (const work of this.waiting.splice(0)) work();
+    const lines = scriptLines(this.getAttribute('start') ?? '');
+    if (lines.length > 0) void runScript(this, client, lines);
     // Not before the prompt, but before the first Tab.
     setTimeout(() => void Promise.all([import('./complete'), import('./help')]), PRELOAD_AFTER);
   }

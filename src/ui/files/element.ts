@@ -5,8 +5,8 @@ import styles from './files.css?inline';
 
 /** What the panel asks for; the page does it. */
 export interface FilesActions {
-  import(): void;
-  open(): void;
+  import: () => void;
+  open: () => void;
   export(path: string): void;
   remove(path: string, kind: FileEntry['kind']): void;
   /** The user chose a file to type its name. */

@@ -1,7 +1,7 @@
 /** `<qsd-graph>`: the block graph of a daemon, live, with details and commands. */
 import type { Client } from '../../client';
 import { button, h } from '../dom';
-import { ownClient } from '../own-client';
+import { sharedClient } from '../shared-client';
 import type { GraphState, JobsState } from '../watch/snapshot';
 import { DaemonWatch } from '../watch/watch';
 import { openProposals, reopenAll, type Proposal } from './commands';
@@ -60,7 +60,7 @@ export class QsdGraph extends HTMLElement {
 
   connectedCallback(): void {
     if (!this.client) {
-      const own = ownClient();
+      const own = sharedClient();
       this.client = own.client;
       this.cleanups.push(() => {
         own.end();

@@ -5,7 +5,7 @@ import { faultProposals } from '../graph/commands';
 import { proposalList } from '../graph/details';
 import { buildModel, EMPTY, type GraphModel, type GraphNode } from '../graph/model';
 import { sparkline } from '../jobs/sparkline';
-import { ownClient } from '../own-client';
+import { sharedClient } from '../shared-client';
 import { startWorker } from '../start-worker';
 import { formatBytes } from '../units';
 import { DaemonWatch } from '../watch/watch';
@@ -70,7 +70,7 @@ export class QsdGuest extends HTMLElement {
 
   connectedCallback(): void {
     if (!this.client) {
-      const own = ownClient();
+      const own = sharedClient();
       this.client = own.client;
       this.cleanups.push(() => {
         own.end();

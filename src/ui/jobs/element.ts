@@ -1,7 +1,7 @@
 /** `<qsd-jobs>`: the jobs of a daemon with their progress, states and verbs. */
 import type { Client } from '../../client';
 import { button, h, setText } from '../dom';
-import { ownClient } from '../own-client';
+import { sharedClient } from '../shared-client';
 import { DaemonWatch } from '../watch/watch';
 import { JobCard } from './card';
 import styles from './jobs.css?inline';
@@ -31,7 +31,7 @@ export class QsdJobs extends HTMLElement {
 
   connectedCallback(): void {
     if (!this.client) {
-      const own = ownClient();
+      const own = sharedClient();
       this.client = own.client;
       this.cleanups.push(() => {
         own.end();

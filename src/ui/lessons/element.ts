@@ -3,7 +3,7 @@ import type { Client } from '../../client';
 import { holds, LESSONS, TOPICS } from '../../lessons';
 import type { Lesson } from '../../lessons/lesson';
 import { button, h, setText } from '../dom';
-import { ownClient } from '../own-client';
+import { sharedClient } from '../shared-client';
 import { DaemonWatch } from '../watch/watch';
 import { ClientFacts } from './facts';
 import styles from './lessons.css?inline';
@@ -15,7 +15,8 @@ const SETTLE = 150;
 const LINK = /^#lesson=([a-z0-9-]+)$/;
 
 /**
- * Set `client` before it is put into a document to share a daemon; else it starts one of its own. It sends `qsd-command`
+ * Without a `client`, set before it is put into a document, it shares the daemon of the page's other elements. The attribute
+ * `lesson` names the one to begin with. It sends `qsd-command`
  * events with a line to be put into a console (`detail.command`), `qsd-setup` events with lines to be entered there
  * (`detail.lines`), and has to be told by {@link entered} what was entered. `qsd-lesson` (`detail.id`) tells that a lesson was opened.
  */
@@ -36,7 +37,7 @@ export class QsdLessons extends HTMLElement {
 
   connectedCallback(): void {
     if (!this.client) {
-      const own = ownClient();
+      const own = sharedClient();
       this.client = own.client;
       this.cleanups.push(() => {
         own.end();
@@ -57,7 +58,9 @@ export class QsdLessons extends HTMLElement {
         },
       }),
     );
-    this.showList();
+    const given = LESSONS.find(({ id }) => id === this.getAttribute('lesson'));
+    if (given) this.open(given);
+    else this.showList();
   }
 
   disconnectedCallback(): void {
