@@ -68,13 +68,15 @@ export class Daemon {
       environment,
       graph: this.graph,
       hasIothread: (id) => objects.hasIothread(id),
+      acceptTls: (creds, authz) => objects.acceptTls(creds, authz),
       emit: (event, data) => this.emit(event, data),
       turn: () => turns.next(),
     });
     this.chardevs = new ChardevTable({
       environment,
       files: environment.files,
-      checkTls: (id) => void objects.tls(id),
+      acceptTls: (creds, authz) => objects.acceptTls(creds, authz),
+      connectTls: (creds, hostname) => objects.connectTls(creds, hostname),
       quit: () => void quit().catch(() => undefined),
     });
     this.graph.onDrain = (order) => this.jobs.drain(order);

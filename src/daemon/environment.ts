@@ -32,7 +32,9 @@ export interface DaemonEnvironment extends GraphEnvironment {
   readonly chardevs?: PlatformChardevs;
   /** A remark for the error stream: the program puts its name and `info: ` in front. No final line feed. */
   info?(text: string): void;
-  /** What the platform knows of certificates. Absent: it has no TLS. */
+  /** Something went wrong that nobody can be told in a reply: the program puts its name in front. No final line feed. */
+  complain?(text: string): void;
+  /** Absent: the platform has no TLS. */
   readonly tls?: TlsSupport;
   /** Called when a `quit` has been answered: all is closed, and the process (or what stands for it) may end. */
   exit(): void;

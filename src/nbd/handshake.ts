@@ -1,7 +1,8 @@
 /** The fixed newstyle handshake, as seen from the server: options until one of them begins the transmission. */
 import { chooseContexts, contextsOf, type MetaContext } from './contexts';
 import type { NbdExport } from './export';
-import { ByteWriter, decodeText, encodeText, viewOf, type ByteReader, type ByteStream } from './stream';
+import { ByteReader, ByteWriter, decodeText, encodeText, viewOf, type ByteStream } from './stream';
+import type { Upgrade } from './tls';
 import {
   HandshakeFlag,
   Info,
@@ -33,6 +34,8 @@ export interface HandshakeHost {
   readonly exports: readonly NbdExport[];
   /** More than one client may write at the same time. */
   readonly multiConn: boolean;
+  /** Clients have to begin TLS; null: there is none. */
+  readonly upgrade: Upgrade | null;
 }
 
 /** Thrown where a connection cannot go on; the text is for the log. */
@@ -51,6 +54,8 @@ class Refusal extends Error {
   }
 }
 
+/** What is told where a client goes away. */
+const END_OF_FILE = 'Unexpected end-of-file before all data were read';
 /** Characters of a name in a message, at most. */
 const SHOWN_NAME = 80;
 /** So many queries are looked at in one go. */
@@ -66,7 +71,7 @@ class OptionData {
 
   async take(count: number): Promise<Uint8Array> {
     if (count > this.left) throw this.cutOff();
-    if (!(await this.reader.wait(count))) throw new Disconnect('the option is cut off');
+    if (!(await this.reader.wait(count))) throw new Disconnect(END_OF_FILE);
     this.left -= count;
     return this.reader.take(count);
   }
@@ -82,7 +87,7 @@ class OptionData {
   async skip(count: number): Promise<void> {
     if (count > this.left) throw this.cutOff();
     this.left -= count;
-    if (!(await this.reader.skip(count))) throw new Disconnect('the option is cut off');
+    if (!(await this.reader.skip(count))) throw new Disconnect(END_OF_FILE);
   }
 
   /** The name of an export, behind its length. */
@@ -113,26 +118,36 @@ export class Handshake {
   private chosen: { target: NbdExport; contexts: MetaContext[] } | null = null;
   private fixed = false;
   private noZeroes = false;
+  /** The connection is one of TLS. */
+  private isSecret = false;
+  /** What is read, for whatever follows the handshake. */
+  reader: ByteReader;
 
+  /** @param stream the connection; TLS puts another one in its place */
   constructor(
-    private readonly reader: ByteReader,
-    private readonly stream: ByteStream,
+    public stream: ByteStream,
     private readonly host: HandshakeHost,
     private readonly turn: () => Promise<void>,
-  ) {}
+  ) {
+    this.reader = new ByteReader(stream);
+  }
 
   /** null: the client has ended the connection in the orderly way. Throws {@link Disconnect}. */
   async run(): Promise<Agreement | null> {
     const greeting = new ByteWriter().u64(NBD_MAGIC).u64(OPTION_MAGIC);
     await this.stream.write([greeting.u16(HandshakeFlag.FIXED_NEWSTYLE | HandshakeFlag.NO_ZEROES).done()]);
-    if (!(await this.reader.wait(4))) throw new Disconnect('no client flags came');
+    // Somebody only wanted to know whether a server is there.
+    if (!(await this.reader.wait(4))) return null;
     const flags = viewOf(this.reader.take(4)).getUint32(0);
     if (flags & ~(HandshakeFlag.FIXED_NEWSTYLE | HandshakeFlag.NO_ZEROES))
       throw new Disconnect(`Unknown client flags 0x${flags.toString(16)} received`);
     this.fixed = (flags & HandshakeFlag.FIXED_NEWSTYLE) !== 0;
     this.noZeroes = (flags & HandshakeFlag.NO_ZEROES) !== 0;
     for (;;) {
-      if (!(await this.reader.wait(OPTION_HEADER_BYTES))) throw new Disconnect('the handshake is cut off');
+      if (!(await this.reader.wait(OPTION_HEADER_BYTES))) {
+        const part = this.reader.has(12) ? 'option length' : this.reader.has(8) ? 'option' : 'opts magic';
+        throw new Disconnect(`Failed to read ${part}: ${END_OF_FILE}`);
+      }
       const header = viewOf(this.reader.take(OPTION_HEADER_BYTES));
       if (header.getBigUint64(0) !== OPTION_MAGIC) throw new Disconnect('Bad magic received');
       const option = header.getUint32(8);
@@ -142,10 +157,14 @@ export class Handshake {
           `len (${length}) is larger than max len (${MAX_PAYLOAD}) for option '${optionName(option)}'`,
         );
       }
-      if (!this.fixed && (option as Option) !== Option.EXPORT_NAME)
-        throw new Disconnect('Unsupported option');
       const data = new OptionData(this.reader, option, length);
       try {
+        if (this.host.upgrade && !this.isSecret) {
+          if (await this.beginSecrecy(data, this.host.upgrade)) continue;
+          return null;
+        }
+        if (!this.fixed && (option as Option) !== Option.EXPORT_NAME)
+          throw new Disconnect(`Unsupported option ${option} (${optionName(option)})`);
         const agreement = await this.answer(data);
         if (agreement !== undefined) return agreement;
       } catch (error) {
@@ -159,6 +178,37 @@ export class Handshake {
   private async reply(option: number, type: Reply, data: Uint8Array = new Uint8Array(0)): Promise<void> {
     const header = new ByteWriter().u64(OPTION_REPLY_MAGIC).u32(option).u32(type).u32(data.length);
     await this.stream.write([header.bytes(data).done()]);
+  }
+
+  /** An option of a client that has to begin TLS; whether the handshake goes on. */
+  private async beginSecrecy(data: OptionData, upgrade: Upgrade): Promise<boolean> {
+    const forbidden = `Option 0x${data.option.toString(16)} not permitted before TLS`;
+    switch (data.option as Option) {
+      case Option.STARTTLS: {
+        if (data.left > 0) {
+          const refusal = data.unexpected();
+          await data.skip(data.left);
+          await this.reply(data.option, refusal.type, encodeText(refusal.message));
+          throw new Disconnect(refusal.message);
+        }
+        await this.reply(data.option, Reply.ACK);
+        this.stream = await upgrade(this.stream, this.reader.rest()).catch((error: unknown) => {
+          throw new Disconnect(error instanceof Error ? error.message : String(error));
+        });
+        // What was agreed upon in the open does not count: somebody may have changed it on the way.
+        this.reader = new ByteReader(this.stream);
+        this.isSecret = true;
+        return true;
+      }
+      case Option.EXPORT_NAME:
+        throw new Disconnect(forbidden);
+      case Option.ABORT:
+        await data.skip(data.left);
+        await this.reply(data.option, Reply.ERR_TLS_REQD, encodeText(forbidden));
+        return false;
+      default:
+        throw new Refusal(Reply.ERR_TLS_REQD, forbidden);
+    }
   }
 
   /** undefined: the handshake goes on; null: the client wants no more. */
@@ -180,6 +230,7 @@ export class Handshake {
         return this.acknowledge(data);
       case Option.STARTTLS:
         data.end();
+        if (this.isSecret) throw new Refusal(Reply.ERR_INVALID, 'TLS already enabled');
         throw new Refusal(Reply.ERR_POLICY, 'TLS not configured');
       case Option.INFO:
       case Option.GO:
@@ -253,6 +304,8 @@ export class Handshake {
   /** The old way to begin: a refusal can only be the end. */
   private async exportName(data: OptionData): Promise<Agreement> {
     if (data.left > MAX_STRING) throw new Disconnect('Bad length received');
+    if (!(await this.reader.wait(data.left)))
+      throw new Disconnect(`Failed to read export name: ${END_OF_FILE}`);
     const name = decodeText(await data.take(data.left));
     const target = this.find(name);
     if (!target) throw new Disconnect('export not found');

@@ -4,3 +4,4 @@ export { NbdFailure } from './client/options';
 export type { ExportBitmap, NbdExport } from './export';
 export type { ByteStream } from './stream';
 export { MAX_STRING } from './wire';
+export type { Upgrade } from './tls';

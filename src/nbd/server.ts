@@ -2,7 +2,8 @@
 import type { Engine, IoBuffer } from '../engine/contract';
 import type { NbdExport, SessionHost } from './export';
 import { Disconnect, Handshake, type Agreement, type HandshakeHost } from './handshake';
-import { ByteReader, type ByteStream } from './stream';
+import type { ByteReader, ByteStream } from './stream';
+import type { Upgrade } from './tls';
 import { Transmission } from './transmission';
 
 /** Bytes of data that go to the engine, or come from it, at once. */
@@ -16,6 +17,8 @@ export interface NbdServerOptions {
   maxConnections: number;
   /** Seconds in which a client has to choose an export; 0: any time. */
   handshakeSeconds: number;
+  /** Clients have to begin TLS, which this does. Absent: there is none. */
+  upgrade?: Upgrade;
 }
 
 /** What a server works with. */
@@ -23,7 +26,7 @@ export interface NbdServerHost {
   readonly engine: Engine;
   turn(): Promise<void>;
   held(): Promise<void> | null;
-  /** Why a connection was given up. */
+  /** At which stage a connection was given up, and why. */
   log?(text: string): void;
 }
 
@@ -37,7 +40,8 @@ export interface Listener {
 
 /** One client. */
 interface Connection {
-  readonly stream: ByteStream;
+  /** TLS puts another one in its place. */
+  stream: ByteStream;
   /** What it has chosen. */
   target: NbdExport | null;
   /** Resolves when nothing of it is under way. */
@@ -73,6 +77,10 @@ export class NbdServer implements HandshakeHost {
 
   get multiConn(): boolean {
     return this.options.maxConnections !== 1;
+  }
+
+  get upgrade(): Upgrade | null {
+    return this.options.upgrade ?? null;
   }
 
   /** Takes the place that clients come from; it is closed with the server. */
@@ -126,7 +134,7 @@ export class NbdServer implements HandshakeHost {
     const connection: Connection = { stream, target: null, over: Promise.resolve() };
     this.connections.add(connection);
     connection.over = this.serve(connection).finally(() => {
-      stream.close();
+      connection.stream.close();
       this.connections.delete(connection);
       const next = this.waiting.shift();
       if (next) void this.connect(next);
@@ -135,31 +143,33 @@ export class NbdServer implements HandshakeHost {
   }
 
   private async serve(connection: Connection): Promise<void> {
+    let stage = 'option negotiation failed';
     try {
-      await this.converse(connection);
+      const { reader, agreement } = await this.negotiate(connection);
+      // It may have been removed while the last reply was on its way.
+      if (!agreement || !this.list.includes(agreement.target)) return;
+      stage = 'Disconnect client, due to';
+      connection.target = agreement.target;
+      await new Transmission(reader, connection.stream, agreement, this.host).run();
     } catch (error) {
       if (!(error instanceof Disconnect)) throw error;
-      this.surroundings.log?.(error.message);
+      this.surroundings.log?.(`${stage}: ${error.message}`);
     }
   }
 
-  private async converse(connection: Connection): Promise<void> {
-    const { stream } = connection;
-    const reader = new ByteReader(stream);
-    const agreement = await this.negotiate(reader, stream);
-    // It may have been removed while the last reply was on its way.
-    if (!agreement || !this.list.includes(agreement.target)) return;
-    connection.target = agreement.target;
-    await new Transmission(reader, stream, agreement, this.host).run();
-  }
-
-  private async negotiate(reader: ByteReader, stream: ByteStream): Promise<Agreement | null> {
+  private async negotiate(
+    connection: Connection,
+  ): Promise<{ reader: ByteReader; agreement: Agreement | null }> {
     const { handshakeSeconds } = this.options;
     const timer =
-      handshakeSeconds > 0 ? setTimeout(() => stream.destroy(), handshakeSeconds * 1000) : undefined;
+      handshakeSeconds > 0
+        ? setTimeout(() => connection.stream.destroy(), handshakeSeconds * 1000)
+        : undefined;
+    const handshake = new Handshake(connection.stream, this, () => this.host.turn());
     try {
-      return await new Handshake(reader, stream, this, () => this.host.turn()).run();
+      return { agreement: await handshake.run(), reader: handshake.reader };
     } finally {
+      connection.stream = handshake.stream;
       if (timer !== undefined) clearTimeout(timer);
     }
   }

@@ -74,6 +74,11 @@ export class ByteReader {
     return true;
   }
 
+  /** All bytes that are there already. */
+  rest(): Uint8Array {
+    return this.take(this.available);
+  }
+
   /** Uses up bytes of the first piece. */
   private drop(count: number): void {
     this.start += count;

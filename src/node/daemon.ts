@@ -1,16 +1,18 @@
 /** The command line of qemu-storage-daemon. */
 import { unlinkSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { version } from '../../package.json';
 import { Daemon } from '../daemon/index';
 import { PROGRAM, readCommandLine, type CommandLine } from '../tools/daemon/commandline';
 import { applyOptions } from '../tools/daemon/options';
 import { toFailure, ToolFailure } from '../tools/failure';
-import { nodeTls } from './certificates';
+import { goOnInBackground, isInBackground, isReady } from './background';
 import { nodeChardevs } from './chardevs';
 import { connectTo } from './connect';
 import { nodeEnvironment, turn } from './environment';
 import { listenOn } from './listen';
 import { strerrorOf } from './strerror';
+import { nodeTls } from './tls/index';
 
 /** Runs the daemon; resolves with the exit code when it has ended. */
 export async function runDaemon(words: string[]): Promise<number> {
@@ -24,10 +26,12 @@ export async function runDaemon(words: string[]): Promise<number> {
     process.stdout.write(line.print);
     return 0;
   }
+  if (line.daemonize && !isInBackground()) return goOnInBackground();
   const running = new DaemonProcess();
   try {
     // A signal may end it while it still starts.
     await Promise.race([running.start(line), running.ended]);
+    if (line.daemonize) isReady();
   } catch (error) {
     await running.stop().catch(() => undefined);
     return complain(error);
@@ -74,6 +78,7 @@ class DaemonProcess {
       tls: nodeTls,
       info: (text) => void process.stderr.write(`${PROGRAM}: info: ${text}\n`),
       exit: () => this.exited(),
+      complain: (text) => void process.stderr.write(`${PROGRAM}: ${text}\n`),
       warn: (text) => void process.stderr.write(`${this.cause}warning: ${text}\n`),
       notice: (text) => void process.stderr.write(`${text}\n`),
       output: (text) => void process.stdout.write(`${text}\n`),
@@ -83,6 +88,8 @@ class DaemonProcess {
       print: (text) => void process.stdout.write(text),
       end: () => this.stop(),
       cause: (prefix) => (this.cause = prefix),
+      warn: (text) => void process.stderr.write(`${this.cause}warning: ${text}\n`),
+      hasInput: !line.daemonize,
     });
     if (line.pidFile !== null) this.writePidFile(line.pidFile);
   }
@@ -113,6 +120,6 @@ class DaemonProcess {
     } catch (error) {
       throw new ToolFailure(`cannot create PID file: Could not create '${path}': ${strerrorOf(error)}`);
     }
-    this.pidFile = path;
+    this.pidFile = resolve(path);
   }
 }

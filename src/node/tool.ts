@@ -1,6 +1,6 @@
 /** Runs a tool in this process: its output to ours, Ctrl-C to it. */
 import type { Tool, ToolContext } from '../tools/context';
-import { nodeTls } from './certificates';
+import { nodeTls } from './tls/index';
 import { nodeEnvironment, turn } from './environment';
 import { LineReader } from './lines';
 

@@ -6,7 +6,7 @@ import { parseJson, parseKeyval, visitKeyval, visitType, type ObjectOptions } fr
 
 /** The objects of a tool, which its graph uses. */
 export class ToolObjects {
-  private readonly table: ObjectTable;
+  readonly table: ObjectTable;
 
   constructor(graph: BlockGraph, tls: TlsSupport | undefined) {
     this.table = new ObjectTable({ graph, tls });

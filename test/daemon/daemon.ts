@@ -7,7 +7,7 @@ import { MemoryStore } from '../../src/files/memory';
 import type { FileStore } from '../../src/files/contract';
 import { MountStore } from '../../src/files/mount';
 import { NodeStore } from '../../src/files/node/store';
-import { nodeTls } from '../../src/node/certificates';
+import { nodeTls } from '../../src/node/tls/index';
 import { nodeChardevs } from '../../src/node/chardevs';
 import { connectTo } from '../../src/node/connect';
 import { listenOn } from '../../src/node/listen';

@@ -1,5 +1,5 @@
 /** socket: a server for one client at a time, or a client that can come back. */
-import type { ByteStream, Listener } from '../../nbd/index';
+import type { ByteStream, Listener, Upgrade } from '../../nbd/index';
 import { QmpError, type ChardevSocket, type SocketAddress } from '../../qapi/index';
 import type { DaemonEnvironment } from '../environment';
 import type { PropertyValue } from '../objects/object';
@@ -9,10 +9,14 @@ import { ConnectionDevice } from './stream';
 interface SocketHost {
   readonly environment: DaemonEnvironment;
   readonly id: string;
+  /** How connections begin TLS; null: they are plain. */
+  readonly upgrade: Upgrade | null;
 }
 
 /** Clients that wait for one to go, at most. */
 const MOST_WAITING = 64;
+/** Milliseconds that a client may take to begin TLS. */
+const HANDSHAKE_LIMIT = 10_000;
 
 export class SocketDevice extends ConnectionDevice {
   readonly typeName = 'chardev-socket';
@@ -57,7 +61,6 @@ export class SocketDevice extends ConnectionDevice {
         return;
       }
       this.clients.push(stream);
-      this.firstClient();
       this.next();
     });
     const { place } = this.listener;
@@ -73,13 +76,44 @@ export class SocketDevice extends ConnectionDevice {
   private next(): void {
     if (this.stream || this.gone) return;
     const client = this.clients.shift();
-    if (client) void this.serve(client).then(() => this.next());
+    if (client) void this.serveClient(client).then(() => this.next());
   }
 
-  private connect(): Promise<ByteStream> {
+  private async serveClient(client: ByteStream): Promise<void> {
+    const { upgrade } = this.host;
+    if (!upgrade) {
+      this.firstClient();
+      return this.serve(client);
+    }
+    // Nobody else is served meanwhile.
+    this.stream = client;
+    const timer = setTimeout(() => client.destroy(), HANDSHAKE_LIMIT);
+    const secret = await this.secure(client).catch(() => null);
+    clearTimeout(timer);
+    // As with QEMU: who does not get through is not told why.
+    if (this.stream === client) this.stream = null;
+    if (!secret || this.gone) {
+      (secret ?? client).destroy();
+      return;
+    }
+    this.firstClient();
+    await this.serve(secret);
+  }
+
+  private async secure(stream: ByteStream): Promise<ByteStream> {
+    return this.host.upgrade ? this.host.upgrade(stream, new Uint8Array()) : stream;
+  }
+
+  private async connect(): Promise<ByteStream> {
     const { connect } = this.host.environment;
     if (!connect) throw new QmpError('This program has no sockets to connect');
-    return connect(this.address);
+    const stream = await connect(this.address);
+    try {
+      return await this.secure(stream);
+    } catch (error) {
+      stream.destroy();
+      throw new QmpError(error instanceof Error ? error.message : String(error));
+    }
   }
 
   /** Connects now, or as often as it takes; afterwards again whenever the connection has ended. */
@@ -138,7 +172,7 @@ function shown(address: SocketAddress): string {
 }
 
 /** What cannot go together; the order is QEMU's. */
-export function checkSocket(options: ChardevSocket, hasTls: (id: string) => void): void {
+export function checkSocket(options: ChardevSocket): void {
   const server = options.server ?? true;
   if (server && options.reconnect) {
     throw new QmpError("'reconnect' option is incompatible with socket in server listen mode");
@@ -149,10 +183,6 @@ export function checkSocket(options: ChardevSocket, hasTls: (id: string) => void
   if (options.websocket && !server) throw new QmpError('Websocket client is not implemented');
   if (options['tls-authz'] !== undefined && options['tls-creds'] === undefined) {
     throw new QmpError("'tls_authz' option requires 'tls_creds' option");
-  }
-  if (options['tls-creds'] !== undefined) {
-    hasTls(options['tls-creds']);
-    throw new QmpError("'tls-creds' is not available for character devices: they carry plain bytes");
   }
   for (const protocol of ['telnet', 'tn3270', 'websocket'] as const) {
     if (options[protocol]) {

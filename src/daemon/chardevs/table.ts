@@ -5,8 +5,10 @@ import {
   type ChardevBackend,
   type ChardevCommon,
   type ChardevInfo,
+  type ChardevSocket,
   type SocketAddress,
 } from '../../qapi/index';
+import type { Upgrade } from '../../nbd/index';
 import type { DaemonEnvironment } from '../environment';
 import { NameTable } from '../objects/order';
 import { NullDevice, type CharDevice, type CharFrontend, type ChardevKind } from './device';
@@ -21,8 +23,9 @@ import { StreamDevice } from './stream';
 export interface ChardevHost {
   readonly environment: DaemonEnvironment;
   readonly files: FileStore;
-  /** Throws if there are no such credentials for TLS. */
-  checkTls(id: string): void;
+  /** How the ends of a connection begin TLS, by ids of objects; both throw the text for the user. */
+  acceptTls(creds: string, authz?: string): Upgrade;
+  connectTls(creds: string, hostname: string | null): Upgrade;
   /** Ends the program. */
   quit(): void;
 }
@@ -198,10 +201,11 @@ export class ChardevTable {
     if (backend.type === 'mux') return this.openMux(backend.data.chardev);
     if (backend.type === 'socket') {
       const { addr } = backend.data;
-      checkSocket(backend.data, (id) => this.host.checkTls(id));
+      checkSocket(backend.data);
+      const upgrade = this.upgradeOf(backend.data);
       if (addr.type === 'fd' && !isInitial) throw new QmpError('only QEMU supports file descriptor passing');
       return SocketDevice.open(
-        { environment, id },
+        { environment, id, upgrade },
         { type: addr.type, ...addr.data } as SocketAddress,
         backend.data,
       );
@@ -212,6 +216,14 @@ export class ChardevTable {
     }
     if (!chardevs) throw new TypeError(`no platform for a character device of kind ${backend.type}`);
     return new StreamDevice(backend.type, await chardevs.open(backend));
+  }
+
+  /** How the connections of a socket begin TLS; null: they do not. */
+  private upgradeOf(options: ChardevSocket): Upgrade | null {
+    const { addr, server, 'tls-creds': creds, 'tls-authz': authz } = options;
+    if (creds === undefined) return null;
+    if (server ?? true) return this.host.acceptTls(creds, authz);
+    return this.host.connectTls(creds, addr.type === 'inet' ? addr.data.host : null);
   }
 
   private openMux(baseId: string): MuxDevice {

@@ -2,7 +2,7 @@
 import { checkUsable, type NodeBitmap } from '../../graph/bitmaps';
 import type { BlockGraph, BlockUser } from '../../graph/index';
 import { Permission } from '../../files/locks';
-import { MAX_STRING, NbdServer, type NbdExport } from '../../nbd/index';
+import { MAX_STRING, NbdServer, type NbdExport, type Upgrade } from '../../nbd/index';
 import {
   QmpError,
   type BlockDirtyBitmapOrStr,
@@ -11,7 +11,6 @@ import {
   type EventName,
   type Events,
   type NbdServerOptions,
-  type SocketAddress,
 } from '../../qapi/index';
 import type { DaemonEnvironment } from '../environment';
 import { exportBitmap } from './bitmaps';
@@ -32,6 +31,8 @@ export interface ExportSurroundings {
   emit<N extends EventName>(event: N, data: Events[N]): void;
   /** Whether there is an object of type iothread with this id. */
   hasIothread(id: string): boolean;
+  /** How clients of a server begin TLS, by ids of objects; throws the text for the user. */
+  acceptTls(creds: string, authz?: string): Upgrade;
   /** Resolves when everything else had its turn. */
   turn(): Promise<void>;
 }
@@ -78,39 +79,37 @@ export class ExportTable {
 
   async startServer(options: NbdServerOptions): Promise<void> {
     if (this.server) throw new QmpError('NBD server already running');
-    const creds = options['tls-creds'];
-    if (creds !== undefined) throw new QmpError(`No TLS credentials with id '${creds}'`);
-    const server = await this.listen(options);
-    this.server = server;
+    this.server = await this.listen(options);
   }
 
   private async listen(options: NbdServerOptions): Promise<NbdServer> {
     const { environment } = this.surroundings;
-    const server = new NbdServer(
-      {
-        engine: environment.engine,
-        turn: () => this.surroundings.turn(),
-        held: () => this.held(),
-        log: (text) => environment.notice?.(`Disconnect client, due to: ${text}`),
-      },
-      {
-        maxConnections: options['max-connections'] ?? MAX_CONNECTIONS,
-        handshakeSeconds: HANDSHAKE_SECONDS,
-      },
-    );
+    const { listen } = environment;
+    if (!listen) throw new QmpError('This program has no sockets to listen on');
+    let server: NbdServer | null = null;
+    const listener = await listen(options.addr, (stream) => void server?.connect(stream));
     try {
-      server.listenOn(await this.openListener(options.addr, server));
+      // The socket is looked at before the credentials, as by QEMU. Nobody comes before this function has ended.
+      const creds = options['tls-creds'];
+      server = new NbdServer(
+        {
+          engine: environment.engine,
+          turn: () => this.surroundings.turn(),
+          held: () => this.held(),
+          log: (text) => environment.complain?.(text),
+        },
+        {
+          maxConnections: options['max-connections'] ?? MAX_CONNECTIONS,
+          handshakeSeconds: HANDSHAKE_SECONDS,
+          ...(creds !== undefined && { upgrade: this.surroundings.acceptTls(creds, options['tls-authz']) }),
+        },
+      );
+      server.listenOn(listener);
       return server;
     } catch (error) {
-      await server.close();
+      listener.close();
       throw error;
     }
-  }
-
-  private async openListener(address: SocketAddress, server: NbdServer): Promise<{ close(): void }> {
-    const { listen } = this.surroundings.environment;
-    if (!listen) throw new QmpError('This program has no sockets to listen on');
-    return listen(address, (stream) => void server.connect(stream));
   }
 
   /** nbd-server-stop: all that it serves ends, the newest first. */

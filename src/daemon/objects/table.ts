@@ -4,7 +4,8 @@ import { QmpError, type ObjectOptions } from '../../qapi/index';
 import { KINDS, UNAVAILABLE } from './kinds';
 import type { DaemonObject, ObjectHost, ObjectLookup } from './object';
 import { NameTable } from './order';
-import type { TlsCredentials } from './tls-creds';
+import type { Upgrade } from '../../nbd/index';
+import type { TlsCredentials, TlsSupport } from './tls-creds';
 
 const IDENTIFIER = /^[A-Za-z][A-Za-z0-9._-]*$/;
 
@@ -80,12 +81,48 @@ export class ObjectTable implements ObjectLookup {
     return bytes;
   }
 
-  /** Credentials for TLS; throws the text for the user. */
-  tls(id: string): TlsCredentials {
+  /**
+   * Credentials for TLS; throws the text for the user.
+   * @param endpoint the side that they have to be for
+   */
+  tls(id: string, endpoint: TlsCredentials['endpoint']): TlsCredentials {
     const object = this.objects.get(id);
     if (!object) throw new QmpError(`No TLS credentials with id '${id}'`);
     if (!object.tls) throw new QmpError(`Object with id '${id}' is not TLS credentials`);
+    if (object.tls.endpoint !== endpoint) {
+      throw new QmpError(`Expected TLS credentials for a ${endpoint} endpoint`);
+    }
     return object.tls;
+  }
+
+  /**
+   * How clients of a server begin TLS; throws the text for the user.
+   * @param authz id of the list that says who is let in; it is looked for when somebody comes
+   */
+  acceptTls(id: string, authz?: string): Upgrade {
+    const authorize = (identity: string): boolean => {
+      const list = authz === undefined ? undefined : this.objects.get(authz);
+      if (!list) throw new QmpError(`Cannot find QAuthZ object ID ${authz}`);
+      if (!list.allows) throw new QmpError(`Object '${authz}' is not a QAuthZ subclass`);
+      return list.allows(identity);
+    };
+    const credentials = this.tls(id, 'server');
+    return this.support.accept(credentials, authz === undefined ? null : authorize);
+  }
+
+  /**
+   * How a client begins TLS; throws the text for the user.
+   * @param hostname what the server's certificate has to name; null: unknown
+   */
+  connectTls(id: string, hostname: string | null): Upgrade {
+    return this.support.connect(this.tls(id, 'client'), hostname);
+  }
+
+  private get support(): TlsSupport {
+    const { tls } = this.host;
+    // Without it there are no credentials.
+    if (!tls) throw new TypeError('there is no TLS here');
+    return tls;
   }
 
   /** Whether there is an iothread of this id. */

@@ -4,6 +4,7 @@
  */
 import { Errno, FileError, strerror } from '../../files/contract';
 import { QmpError } from '../../qapi/index';
+import type { Upgrade } from '../../nbd/index';
 import { decodeText } from '../../nbd/stream';
 import type { MakeContext, MakeObject } from './object';
 import { StoredProperties } from './properties';
@@ -46,11 +47,18 @@ export type TlsCredentials = CommonCredentials &
     | { readonly kind: 'x509'; readonly dhParameters: CredentialFile | null; readonly files: X509Files }
   );
 
-/** What a platform with TLS knows of the files. Both throw a {@link QmpError} with the text for the user. */
+/** Whether somebody is let in, by the name that was proved; throws the text for the log where nobody can tell. */
+export type Authorize = (identity: string) => boolean;
+
+/** What a platform with TLS does. All throw a {@link QmpError} with the text for the user. */
 export interface TlsSupport {
   /** @param sanityCheck whether certificates are looked at that TLS alone would take */
   checkCertificates(files: X509Files, endpoint: 'client' | 'server', sanityCheck: boolean): void;
   checkDhParameters(file: CredentialFile): void;
+  /** How a server's connections begin TLS. `authorize` is asked about names in certificates that were verified. */
+  accept(credentials: TlsCredentials, authorize: Authorize | null): Upgrade;
+  /** How a client's do. `hostname` has to be in the server's certificate; null: nobody knows what has to be. */
+  connect(credentials: TlsCredentials, hostname: string | null): Upgrade;
 }
 
 /** The user that a client is if it does not say. */

@@ -1,6 +1,7 @@
 /** The handshake as seen from the client: what the server is, what it has, and one of its exports taken. */
 import { ByteWriter, decodeText, viewOf, type ByteStream } from '../stream';
 import type { HeaderStyle } from '../handshake';
+import type { Upgrade } from '../tls';
 import {
   HandshakeFlag,
   Info,
@@ -16,6 +17,8 @@ import {
 } from '../wire';
 import { counted, isError, NbdFailure, OptionChannel, refusal, type OptionReply } from './options';
 
+/** What is told of servers that are too old for TLS. */
+const NO_STARTTLS = 'Server does not support STARTTLS';
 /** Zero bytes behind the size and the flags of an export, unless both sides do without. */
 const PADDING = 124;
 /** A server may describe so many exports and contexts; what it says behind that is not kept. */
@@ -62,8 +65,17 @@ export class ClientHandshake {
   private style: HeaderStyle = 'simple';
   private noZeroes = false;
 
-  constructor(stream: ByteStream) {
+  /** @param upgrade begins TLS, without which nothing is asked; null: there is to be none */
+  constructor(
+    stream: ByteStream,
+    private readonly upgrade: Upgrade | null = null,
+  ) {
     this.channel = new OptionChannel(stream);
+  }
+
+  /** The connection as it is now: TLS puts another one in its place. */
+  get stream(): ByteStream {
+    return this.channel.stream;
   }
 
   /** What is left of the stream, for the transmission. */
@@ -115,14 +127,32 @@ export class ClientHandshake {
     const magic = viewOf(await this.channel.take(8, 'initial magic')).getBigUint64(0);
     if (magic !== NBD_MAGIC) throw new NbdFailure(`Bad initial magic received: ${hex(magic)}`);
     const style = viewOf(await this.channel.take(8, 'server magic')).getBigUint64(0);
-    if (style === OLDSTYLE_MAGIC) return 'old';
+    if (style === OLDSTYLE_MAGIC) {
+      if (this.upgrade) throw new NbdFailure(NO_STARTTLS);
+      return 'old';
+    }
     if (style !== OPTION_MAGIC) throw new NbdFailure(`Bad server magic received: ${hex(style)}`);
     const flags = viewOf(await this.channel.take(2, 'server flags')).getUint16(0);
     const fixed = (flags & HandshakeFlag.FIXED_NEWSTYLE) !== 0;
     this.noZeroes = (flags & HandshakeFlag.NO_ZEROES) !== 0;
     const answer = flags & (HandshakeFlag.FIXED_NEWSTYLE | HandshakeFlag.NO_ZEROES);
     await this.channel.stream.write([new ByteWriter().u32(answer).done()]);
+    if (this.upgrade) {
+      if (!fixed) throw new NbdFailure(NO_STARTTLS);
+      await this.beginSecrecy(this.upgrade);
+    }
     return fixed ? 'fixed' : 'unfixed';
+  }
+
+  private async beginSecrecy(upgrade: Upgrade): Promise<void> {
+    await this.channel.send(Option.STARTTLS);
+    const reply = await this.channel.reply(Option.STARTTLS);
+    if (isError(reply.type)) {
+      await this.channel.abort();
+      throw refusal(Option.STARTTLS, reply);
+    }
+    expectType(reply, Reply.ACK);
+    await this.channel.secure(upgrade);
   }
 
   private async chooseStyle(): Promise<void> {

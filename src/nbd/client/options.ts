@@ -1,5 +1,6 @@
 /** Options of the handshake as a client sends them, and the replies to them. */
 import { ByteReader, ByteWriter, decodeText, encodeText, viewOf, type ByteStream } from '../stream';
+import type { Upgrade } from '../tls';
 import {
   MAX_PAYLOAD,
   Option,
@@ -36,10 +37,20 @@ export interface OptionReply {
 
 /** One connection in its handshake, taken piece by piece. */
 export class OptionChannel {
-  readonly reader: ByteReader;
+  reader: ByteReader;
 
-  constructor(readonly stream: ByteStream) {
+  constructor(public stream: ByteStream) {
     this.reader = new ByteReader(stream);
+  }
+
+  /** Goes on over TLS, which the server has agreed to. */
+  async secure(upgrade: Upgrade): Promise<void> {
+    try {
+      this.stream = await upgrade(this.stream, this.reader.rest());
+    } catch (error) {
+      throw new NbdFailure(error instanceof Error ? error.message : String(error));
+    }
+    this.reader = new ByteReader(this.stream);
   }
 
   /** The next bytes; `what` is named if they do not come. */

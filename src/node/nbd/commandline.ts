@@ -3,6 +3,8 @@ import { MAX_STRING } from '../../nbd/index';
 import type { CacheMode, DetectZeroes } from '../../graph/index';
 import { ToolFailure } from '../../tools/failure';
 import { Getopt, type OptionTable } from '../../tools/getopt';
+import { readTrace } from '../../tools/trace';
+import { activatedSocket } from './activation';
 
 const VALUES: Readonly<Record<string, string>> = {
   ...{ port: 'p', bind: 'b', socket: 'k', shared: 'e', 'export-name': 'x', description: 'D', offset: 'o' },
@@ -56,6 +58,12 @@ export interface NbdCommandLine {
   objects: string[];
   fork: boolean;
   pidFile: string | null;
+  /** Ids of objects, and the name that has to be in a server's certificate. */
+  tls: { creds?: string; authz?: string; hostname?: string };
+  /** Writes go to a temporary file. */
+  snapshotFile: boolean;
+  /** Descriptor of a listening socket that the process was started with. */
+  passedSocket: number | null;
   /** What a server exports is to be listed; nothing else is done. */
   list: boolean;
 }
@@ -86,8 +94,12 @@ export function readCommandLine(words: string[]): NbdCommandLine {
     objects: [],
     fork: false,
     pidFile: null,
+    tls: {},
+    snapshotFile: false,
+    passedSocket: null,
     list: false,
   };
+  let device = false;
   const seen = new Set<string>();
   const codes = new Set<string>();
   const once = (group: string, text: string): void => {
@@ -107,15 +119,16 @@ export function readCommandLine(words: string[]): NbdCommandLine {
       case 'V':
         return { ...line, print: 'version' };
       case 's':
-        throw new ToolFailure('a temporary snapshot (-s) is not available yet');
+        line.snapshotFile = true;
+        break;
       case 'L':
         line.list = true;
         break;
       case 'c':
+        device = true;
+        break;
       case 'd':
-        throw new ToolFailure(
-          'kernel devices are not available: the kernel lets no program of Node.js set up /dev/nbd*',
-        );
+        throw noDevices();
       case 'n':
       case 'cache':
         once('cache', '-n and --cache');
@@ -201,31 +214,40 @@ export function readCommandLine(words: string[]): NbdCommandLine {
         line.pidFile = value;
         break;
       case 'tls-creds':
-        seen.add('tls-creds');
-        seen.add(`creds ${value}`);
+        line.tls.creds = value;
+        break;
+      case 'tls-authz':
+        line.tls.authz = value;
+        break;
+      case 'tls-hostname':
+        line.tls.hostname = value;
         break;
       case 'object':
         line.objects.push(value);
         break;
-      case 'tls-authz':
-      case 'tls-hostname':
-        seen.add(code);
+      case 'T':
+        readTrace(value, (text) => void process.stderr.write(`qemu-nbd: warning: ${text}\n`));
         break;
       default:
         // -v and what has no meaning here.
         break;
     }
   }
+  line.passedSocket = activatedSocket(codes, line.list);
   if (line.list) {
     checkList(line, codes, parser.operands);
-    checkTls(seen, line);
+    checkTls(line);
     return line;
   }
   const [image, ...more] = parser.operands;
   if (image === undefined || more.length > 0)
     throw new ToolFailure('Invalid number of arguments', ["Try `qemu-nbd --help' for more information."]);
   line.image = image;
-  checkTls(seen, line);
+  if (device)
+    throw line.tls.creds === undefined
+      ? noDevices()
+      : new ToolFailure('TLS is not supported with a host device');
+  checkTls(line);
   return line;
 }
 
@@ -239,16 +261,23 @@ function checkList({ fork }: NbdCommandLine, codes: ReadonlySet<string>, operand
   if (fork) throw incompatible('forking');
 }
 
-function checkTls(seen: ReadonlySet<string>, { objects }: NbdCommandLine): void {
-  const creds = [...seen].find((each) => each.startsWith('creds '))?.slice(6);
-  if (creds !== undefined && seen.has('tls-hostname'))
+function checkTls({ tls, list }: NbdCommandLine): void {
+  if (tls.creds === undefined) {
+    for (const option of ['authz', 'hostname'] as const) {
+      if (tls[option] === undefined) continue;
+      throw new ToolFailure(`--tls-${option} is not permitted without --tls-creds`);
+    }
+  } else if (tls.authz !== undefined && list) {
+    throw new ToolFailure('TLS authorization is incompatible with export list');
+  } else if (tls.hostname !== undefined && !list) {
     throw new ToolFailure('TLS hostname is only supported with export list');
-  if (creds !== undefined && objects.length > 0) throw new ToolFailure('--tls-creds is not available yet');
-  if (creds !== undefined)
-    throw new ToolFailure(`Failed to get TLS creds: No TLS credentials with id '${creds}'`);
-  for (const option of ['tls-authz', 'tls-hostname']) {
-    if (seen.has(option)) throw new ToolFailure(`--${option} is not permitted without --tls-creds`);
   }
+}
+
+function noDevices(): ToolFailure {
+  return new ToolFailure(
+    'kernel devices are not available: the kernel lets no program of Node.js set up /dev/nbd*',
+  );
 }
 
 function refuse(text: string): never {

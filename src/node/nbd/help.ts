@@ -22,6 +22,12 @@ Serves a disk image over NBD until its last client has gone.
   -n, --nocache              same as --cache=none
       --cache=MODE, --aio=MODE, --discard=MODE, --detect-zeroes=MODE
       --handshake-limit=N    seconds for a client to choose an export (default: 10; 0: any)
+  -s, --snapshot             keep what is written in a temporary file
+  -L, --list                 list what a server exports, instead of serving
+      --object=TYPE,id=ID,.. make an object: a secret, credentials, who is let in
+      --tls-creds=ID         TLS with these credentials
+      --tls-authz=ID         who is let in, by the name in the certificate
+      --tls-hostname=NAME    with -L: the name that the server's certificate must have
       --fork                 return when clients can connect
       --pid-file=FILE        write the number of the process there
   -h, --help                 show this help and exit

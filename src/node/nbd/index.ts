@@ -1,24 +1,27 @@
 /** qemu-nbd: one image, served until its clients have gone. */
-import { spawn } from 'node:child_process';
 import { unlinkSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { exportBitmap } from '../../daemon/exports/bitmaps';
 import { objectHelp } from '../../daemon/objects/help';
+import type { ObjectTable } from '../../daemon/objects/table';
 import { Permission } from '../../files/locks';
 import { checkUsable } from '../../graph/bitmaps';
 import { BlockGraph, type BlockUser } from '../../graph/index';
-import { NbdServer, type NbdExport } from '../../nbd/index';
+import { NbdServer, type NbdExport, type Upgrade } from '../../nbd/index';
 import type { SocketAddress } from '../../qapi/index';
 import { toFailure, ToolFailure, step } from '../../tools/failure';
-import { readObjects } from '../../tools/objects';
+import { ToolObjects } from '../../tools/objects';
 import { splitOptions } from '../../tools/optionlist';
 import { versionText } from '../../tools/version';
-import { nodeTls } from '../certificates';
+import { goOnInBackground, isInBackground, isReady } from '../background';
+import { nodeTls } from '../tls/index';
 import { nodeEnvironment, turn } from '../environment';
 import { listenOn } from '../listen';
 import { strerrorOf } from '../strerror';
 import { readCommandLine, type NbdCommandLine } from './commandline';
 import { nbdHelp } from './help';
 import { listOf } from './list';
+import { overTemporaryFile } from './snapshot';
 
 /** Resolves with the exit code when the server has ended. */
 export async function runNbd(words: string[]): Promise<number> {
@@ -34,10 +37,10 @@ export async function runNbd(words: string[]): Promise<number> {
       return 0;
     }
     if (line.list) {
-      process.stdout.write(await listOf(addressOf(line)));
+      process.stdout.write(await list(line));
       return 0;
     }
-    return line.fork ? await fork(words) : await serve(line);
+    return line.fork && !isInBackground() ? await goOnInBackground() : await serve(line);
   } catch (error) {
     const failure = toFailure(error);
     process.stderr.write([`qemu-nbd: ${failure.message}`, ...failure.hints, ''].join('\n'));
@@ -45,29 +48,40 @@ export async function runNbd(words: string[]): Promise<number> {
   }
 }
 
-/** Leaves the work to a process of its own; ends when that one serves, or has failed. */
-function fork(words: readonly string[]): Promise<number> {
-  const [program, script = ''] = process.argv;
-  const rest = words.filter((word) => word !== '--fork');
-  const child = spawn(program ?? '', [script, 'nbd', ...rest], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
-  child.stderr?.pipe(process.stderr);
-  return new Promise((resolve) => {
-    child.once('exit', (code) => resolve(code ?? 1));
-    child.once('message', () => {
-      child.disconnect();
-      child.stderr?.destroy();
-      child.unref();
-      resolve(0);
-    });
-  });
+/** Where the server is, or is to be. */
+function addressOf({ socket, bind, port, passedSocket }: NbdCommandLine): SocketAddress {
+  if (passedSocket !== null) return { type: 'fd', str: String(passedSocket) };
+  return socket === null ? { type: 'inet', host: bind, port } : { type: 'unix', path: socket };
 }
 
-/** Where the server is, or is to be. */
-function addressOf({ socket, bind, port }: NbdCommandLine): SocketAddress {
-  return socket === null ? { type: 'inet', host: bind, port } : { type: 'unix', path: socket };
+/** What a server exports. */
+async function list(line: NbdCommandLine): Promise<string> {
+  const address = addressOf(line);
+  const { creds, hostname } = line.tls;
+  if (line.objects.length === 0 && creds === undefined) return listOf(address, null);
+  const graph = new BlockGraph(await nodeEnvironment());
+  try {
+    const objects = await makeObjects(graph, line);
+    const named = hostname ?? (address.type === 'inet' ? address.host : null);
+    const upgrade = creds === undefined ? null : credentials(() => objects.connectTls(creds, named));
+    return await listOf(address, upgrade);
+  } finally {
+    await graph.close();
+  }
+}
+
+async function makeObjects(graph: BlockGraph, { objects: texts }: NbdCommandLine): Promise<ObjectTable> {
+  const objects = new ToolObjects(graph, nodeTls);
+  for (const text of texts) await objects.add(text);
+  return objects.table;
+}
+
+function credentials(find: () => Upgrade): Upgrade {
+  try {
+    return find();
+  } catch (error) {
+    throw toFailure(error).prefixed('Failed to get TLS creds: ');
+  }
 }
 
 async function serve(line: NbdCommandLine): Promise<number> {
@@ -81,42 +95,51 @@ async function serve(line: NbdCommandLine): Promise<number> {
   const over = new Promise<void>((resolve) => (ended = resolve));
   const alive = setInterval(() => undefined, 0x7fffffff);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ended());
-  const server = new NbdServer(
-    { engine: environment.engine, turn, held: () => null },
-    { maxConnections: line.shared, handshakeSeconds: line.handshakeSeconds },
-  );
+  let server: NbdServer | null = null;
   let pidFile: string | null = null;
   try {
-    await readObjects(line.objects, nodeTls)(graph);
+    const objects = await makeObjects(graph, line);
+    const { creds, authz } = line.tls;
+    const started = (server = new NbdServer(
+      {
+        engine: environment.engine,
+        turn,
+        held: () => null,
+        log: (text) => void process.stderr.write(`qemu-nbd: ${text}\n`),
+      },
+      {
+        maxConnections: line.shared,
+        handshakeSeconds: line.handshakeSeconds,
+        ...(creds !== undefined && { upgrade: credentials(() => objects.acceptTls(creds, authz)) }),
+      },
+    ));
     // The socket comes first: who connects meanwhile is served later.
     const early: (() => void)[] = [];
     let accept = (begin: () => void): void => void early.push(begin);
     let clients = 0;
-    server.listenOn(
+    started.listenOn(
       await listenOn(addressOf(line), (stream) =>
         accept(() => {
           clients++;
-          void server.connect(stream).then(() => {
+          void started.connect(stream).then(() => {
             if (--clients === 0 && !line.persistent) ended();
           });
         }),
       ),
     );
-    server.add(await open(graph, line));
+    started.add(await open(graph, line));
     accept = (begin) => begin();
     for (const begin of early) begin();
     if (line.pidFile !== null) {
       writePidFile(line.pidFile);
-      pidFile = line.pidFile;
+      pidFile = resolve(line.pidFile);
     }
-    // Nobody reads messages when the starting process has gone.
-    process.stderr.on('error', () => undefined);
-    process.send?.('serving');
+    isReady();
     await over;
     return 0;
   } finally {
     clearInterval(alive);
-    await server.close();
+    await server?.close();
     await graph.close();
     if (pidFile !== null) unlinkSync(pidFile);
   }
@@ -136,8 +159,9 @@ async function open(graph: BlockGraph, line: NbdCommandLine): Promise<NbdExport>
   const writable = !line.readOnly;
   const perm = Permission.CONSISTENT_READ | (writable ? Permission.WRITE : 0);
   const permissions = { perm, shared: Permission.ALL };
-  const opened = await step(`Failed to blk_new_open '${image}': `, () =>
-    graph.openImage({
+  const onTop = line.snapshotFile;
+  const opened = await step(`Failed to blk_new_open '${image}': `, async () => {
+    const user = await graph.openImage({
       ...(imageOptions
         ? {
             options: Object.fromEntries(
@@ -146,13 +170,14 @@ async function open(graph: BlockGraph, line: NbdCommandLine): Promise<NbdExport>
           }
         : { filename: image }),
       ...(format !== null && { format }),
-      readOnly: line.readOnly,
+      readOnly: line.readOnly || onTop,
       cache: line.cache,
       discard: line.discard,
-      detectZeroes: line.detectZeroes,
-      permissions,
-    }),
-  );
+      ...(!onTop && { detectZeroes: line.detectZeroes }),
+      permissions: onTop ? { perm: Permission.CONSISTENT_READ, shared: Permission.ALL } : permissions,
+    });
+    return onTop ? overTemporaryFile(graph, user, line.readOnly, permissions) : user;
+  });
   if (line.snapshot) showSnapshot(opened, line.snapshot);
   const device = line.offset === 0 ? opened : await behind(graph, opened, line, permissions);
   // Its size is told to clients once.

@@ -1,5 +1,5 @@
 /** qemu-nbd --list: what a server exports, and what it says of each. */
-import { ClientHandshake, flagNames, NbdFailure, type ListedExport } from '../../nbd/index';
+import { ClientHandshake, flagNames, NbdFailure, type ListedExport, type Upgrade } from '../../nbd/index';
 import type { SocketAddress } from '../../qapi/index';
 import { ToolFailure } from '../../tools/failure';
 import { connectTo } from '../connect';
@@ -7,17 +7,18 @@ import { connectTo } from '../connect';
 /** Milliseconds that a server may be silent. The real program waits for ever. */
 const PATIENCE = 60_000;
 
-/** The text that the program prints. */
-export async function listOf(address: SocketAddress): Promise<string> {
+/** The text that the program prints. `upgrade` begins TLS; null: there is to be none. */
+export async function listOf(address: SocketAddress, upgrade: Upgrade | null): Promise<string> {
   const stream = await connectTo(address);
   const timer = setTimeout(() => stream.destroy(), PATIENCE);
+  const handshake = new ClientHandshake(stream, upgrade);
   try {
-    return listing(await new ClientHandshake(stream).list());
+    return listing(await handshake.list());
   } catch (error) {
     throw error instanceof NbdFailure ? new ToolFailure(error.message, error.hints) : error;
   } finally {
     clearTimeout(timer);
-    stream.close();
+    handshake.stream.close();
   }
 }
 

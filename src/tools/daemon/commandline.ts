@@ -30,19 +30,21 @@ export interface CommandLine {
   print: string | null;
   options: GivenOption[];
   pidFile: string | null;
+  /** It goes on in the background when all options were acted on. */
+  daemonize: boolean;
 }
 
 /** Some options are looked at before all others are acted on. Throws a {@link ToolFailure}. */
 export function readCommandLine(words: string[]): CommandLine {
-  const line: CommandLine = { print: null, options: [], pidFile: null };
+  const line: CommandLine = { print: null, options: [], pidFile: null, daemonize: false };
   const parser = new Getopt(words, OPTIONS);
   for (let found = parser.next(); found; found = parser.next()) {
     if (found.kind === 'mistake') throw new ToolFailure(found.text);
     const { code, value } = found;
     if (code === 'h' || code === 'V')
       return { ...line, print: code === 'h' ? daemonHelp() : versionText(PROGRAM) };
-    if (code === 'daemonize') throw new ToolFailure('--daemonize is not available');
-    if (code === 'pidfile') line.pidFile = value;
+    if (code === 'daemonize') line.daemonize = true;
+    else if (code === 'pidfile') line.pidFile = value;
     else line.options.push({ code, value });
   }
   const [extra] = parser.operands;

@@ -24,6 +24,9 @@ Opens disk images and takes QMP commands for them. Options are acted on in their
   --nbd-server addr.type=inet,addr.host=HOST,addr.port=PORT[,max-connections=N]
   --nbd-server addr.type=fd,addr.str=NUMBER[,max-connections=N]
                          serve NBD exports, as the command nbd-server-start does
+                         with TLS: ,tls-creds=ID[,tls-authz=ID], ids of objects
+  --daemonize            go on in the background when all is done
+  --trace PATTERN        switch on trace events; there are none
   --pidfile FILE         write the number of the process there when all is done
   -h, --help             show this help and exit
   -V, --version          show the version and exit

@@ -14,6 +14,7 @@ import {
 } from '../../qapi/index';
 import { toFailure, ToolFailure } from '../failure';
 import { readChardev } from './chardev';
+import { readTrace } from '../trace';
 import { PROGRAM, type GivenOption } from './commandline';
 
 /** How the program is told of what an option says. */
@@ -23,6 +24,10 @@ export interface OptionHost {
   end(): Promise<void>;
   /** What warnings are about from now on: the program and the option at work; nothing for commands of a monitor. */
   cause(prefix: string): void;
+  /** A remark on the option at work. */
+  warn(text: string): void;
+  /** Character devices may use the standard input and output. */
+  readonly hasInput: boolean;
 }
 
 /** Acts on options in their order. Throws a {@link ToolFailure} with the option in front for the first that is refused. */
@@ -33,7 +38,7 @@ export async function applyOptions(
 ): Promise<void> {
   for (const { code, value } of options) {
     if (daemon.hasEnded) return;
-    const option = `--${code} ${value}: `;
+    const option = `--${code === 'T' ? 'trace' : code} ${value}: `;
     host.cause(`${PROGRAM}: ${option}`);
     try {
       await act(daemon, code, value, host);
@@ -59,7 +64,7 @@ async function act(daemon: Daemon, code: string, value: string, host: OptionHost
     case 'monitor':
       return addMonitor(daemon, value);
     default:
-      throw new ToolFailure('not available yet');
+      readTrace(value, (text) => host.warn(text));
   }
 }
 
@@ -78,6 +83,7 @@ async function addChardev(daemon: Daemon, value: string, host: OptionHost): Prom
     return;
   }
   const { id, backend, mux } = readChardev(value);
+  if (backend.type === 'stdio' && !host.hasInput) throw new ToolFailure('cannot use stdio with -daemonize');
   const base = mux ? `${id}-base` : id;
   await daemon.addChardev(base, backend);
   if (mux) await daemon.addChardev(id, { type: 'mux', data: { chardev: base } });

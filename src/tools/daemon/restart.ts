@@ -53,6 +53,8 @@ async function run(seat: DaemonSeat, words: string[], context: ToolContext): Pro
       print: (text) => context.stdout(text),
       end: async () => void (await seat.restart()),
       cause: (prefix) => (cause = prefix),
+      warn: (text) => context.stderr(`${cause}warning: ${text}\n`),
+      hasInput: true,
     });
     return 0;
   } catch (error) {

@@ -4,11 +4,11 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ObjectTable } from '../../src/daemon/objects/table';
-import { BlockGraph } from '../../src/graph';
-import { nodeTls } from '../../src/node/certificates';
-import type { ObjectOptions } from '../../src/qapi';
-import { openDaemonIn } from '../daemon/daemon';
+import { ObjectTable } from '../../../src/daemon/objects/table';
+import { BlockGraph } from '../../../src/graph';
+import { nodeTls } from '../../../src/node/tls/index';
+import type { ObjectOptions } from '../../../src/qapi';
+import { openDaemonIn } from '../../daemon/daemon';
 
 const haveTools = ['openssl', 'qemu-storage-daemon'].every(
   (program) => spawnSync('which', [program]).status === 0,
@@ -194,19 +194,19 @@ describe.runIf(haveTools)('credentials', () => {
       'verify-peer': false,
     });
     await add({ 'qom-type': 'secret', id: 's', data: 'x' });
-    expect(objects.tls('p')).toMatchObject({
+    expect(objects.tls('p', 'server')).toMatchObject({
       kind: 'psk',
       endpoint: 'server',
       verifyPeer: true,
       keys: new Map([['qemu', Uint8Array.of(0xab, 0xcd, 0xef, 0x01, 0x23)]]),
     });
-    expect(objects.tls('x')).toMatchObject({
+    expect(objects.tls('x', 'server')).toMatchObject({
       kind: 'x509',
       verifyPeer: false,
       files: { ca: { path: 'good/ca-cert.pem' }, crl: null, own: { key: { path: 'good/server-key.pem' } } },
     });
-    expect(() => objects.tls('s')).toThrow("Object with id 's' is not TLS credentials");
-    expect(() => objects.tls('n')).toThrow("No TLS credentials with id 'n'");
+    expect(() => objects.tls('s', 'server')).toThrow("Object with id 's' is not TLS credentials");
+    expect(() => objects.tls('n', 'server')).toThrow("No TLS credentials with id 'n'");
     await daemon.end();
   });
 });

@@ -1,25 +1,30 @@
 /** What is looked at in the certificates of tls-creds-x509 before they are used, with the words of QEMU. */
 import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
-import type { CredentialFile, TlsSupport, X509Files } from '../daemon/objects/tls-creds';
-import { QmpError } from '../qapi/index';
+import type { CredentialFile, X509Files } from '../../daemon/objects/tls-creds';
+import { QmpError } from '../../qapi/index';
+import { elements } from './der';
 
 const BAD_HEADER = 'Base64 unexpected header error.';
 const BAD_BASE64 = 'Base64 decoding error.';
 
-export const nodeTls: TlsSupport = {
-  checkCertificates(files, endpoint, sanityCheck) {
-    if (sanityCheck) checkSanity(files, endpoint);
-    if (files.own) checkPair(files.own.certificate, files.own.key, files.password);
-    if (files.crl && !hasBlock(files.crl, 'X509 CRL')) {
-      throw new QmpError(`Cannot load CRL '${files.crl.path}': ${BAD_BASE64}`);
-    }
-  },
+/** As `TlsSupport.checkCertificates`. */
+export function checkCertificates(
+  files: X509Files,
+  endpoint: 'client' | 'server',
+  sanityCheck: boolean,
+): void {
+  if (sanityCheck) checkSanity(files, endpoint);
+  if (files.own) checkPair(files.own.certificate, files.own.key, files.password);
+  if (files.crl && !hasBlock(files.crl, 'X509 CRL')) {
+    throw new QmpError(`Cannot load CRL '${files.crl.path}': ${BAD_BASE64}`);
+  }
+}
 
-  checkDhParameters(file) {
-    if (hasBlock(file, 'DH PARAMETERS')) return;
-    throw new QmpError(`Unable to load DH parameters from ${file.path}: ${BAD_HEADER}`);
-  },
-};
+/** As `TlsSupport.checkDhParameters`. */
+export function checkDhParameters(file: CredentialFile): void {
+  if (hasBlock(file, 'DH PARAMETERS')) return;
+  throw new QmpError(`Unable to load DH parameters from ${file.path}: ${BAD_HEADER}`);
+}
 
 /** The blocks of a kind in PEM text. */
 function blocks({ content }: CredentialFile, kind: string): string[] {
@@ -151,24 +156,4 @@ function extensionsOf(der: Uint8Array): Extensions {
     }
   }
   return found;
-}
-
-/** The elements of DER that stand side by side in some bytes. */
-function elements(bytes: Uint8Array | undefined): { tag: number; content: Uint8Array }[] {
-  const list: { tag: number; content: Uint8Array }[] = [];
-  if (!bytes) return list;
-  for (let at = 0; at + 2 <= bytes.length;) {
-    const tag = bytes[at] ?? 0;
-    let length = bytes[at + 1] ?? 0;
-    at += 2;
-    if (length & 0x80) {
-      const count = length & 0x7f;
-      length = 0;
-      for (let i = 0; i < count && i < 4; i++) length = length * 256 + (bytes[at + i] ?? 0);
-      at += count;
-    }
-    list.push({ tag, content: bytes.subarray(at, at + length) });
-    at += length;
-  }
-  return list;
 }

@@ -1,0 +1,11 @@
+/** TLS as Node.js has it. */
+import type { TlsSupport } from '../../daemon/objects/tls-creds';
+import { checkCertificates, checkDhParameters } from './certificates';
+import { acceptTls, connectTls } from './sessions';
+
+export const nodeTls: TlsSupport = {
+  checkCertificates,
+  checkDhParameters,
+  accept: acceptTls,
+  connect: connectTls,
+};
