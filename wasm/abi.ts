@@ -116,7 +116,11 @@ export const enum StatsRecord {
   UNMAP_TIME = 13,
   FLUSH_TIME = 14,
   HIGHEST_WRITE = 15,
-  COUNT = 16,
+  /** Discards alone, where zero writes count as UNMAPS too. */
+  DISCARDS = 16,
+  FAILED_DISCARDS = 17,
+  DISCARDED_BYTES = 18,
+  COUNT = 19,
 }
 
 /** Byte offsets in the record that describes a qcow2 image. A string is a pointer and a length (-1: absent). */

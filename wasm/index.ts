@@ -407,3 +407,4 @@ export * from './exports/mirror';
 export * from './exports/storagefilters';
 export * from './exports/throttle';
 export * from './exports/quorum';
+export * from './exports/vmstate';

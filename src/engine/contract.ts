@@ -18,6 +18,7 @@ import type { EngineMirror } from './mirror';
 import type { Quorum, QuorumEvent } from './quorum';
 import type { StorageFilters, VerifyEvent } from './storagefilters';
 import type { Throttle } from './throttle';
+import type { VmState } from './vmstate';
 
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
 export type NodeHandle = number & { readonly __node: unique symbol };
@@ -109,6 +110,10 @@ export interface NodeStats {
   flushTime: number;
   /** Highest end offset that was written, in bytes. */
   highestWrite: number;
+  /** Discards alone. */
+  discards: number;
+  failedDiscards: number;
+  discardedBytes: number;
 }
 
 /** The header of a qcow2 image. Big fields are exact to 2^53. */
@@ -309,6 +314,7 @@ export interface Engine {
   readonly storageFilters: StorageFilters;
   /** Limits of throughput. */
   readonly throttle: Throttle;
+  readonly vmState: VmState;
   alloc(bytes: number): IoBuffer;
   /** Codecs of images that are loaded when they are needed. */
   readonly codecs: Codecs;

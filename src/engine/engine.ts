@@ -45,6 +45,7 @@ import { makeWriteBack } from './writeback';
 import { makeQuorum, type Quorum } from './quorum';
 import { makeStorageFilters, type StorageFilters } from './storagefilters';
 import { makeThrottle, type Throttle } from './throttle';
+import { makeVmState, type VmState } from './vmstate';
 import { Host, readUtf16 } from './host';
 
 /** The largest buffer or request, bytes. */
@@ -94,6 +95,7 @@ class WasmEngine implements Engine {
   readonly quorum: Quorum;
   readonly storageFilters: StorageFilters;
   readonly throttle: Throttle;
+  readonly vmState: VmState;
   readonly #host: Host;
   readonly codecs: Codecs;
   readonly #wasm: EngineExports;
@@ -135,6 +137,7 @@ class WasmEngine implements Engine {
     this.storageFilters = makeStorageFilters(this.#wasm, (run) => this.#call(run));
     this.#host.onQuorum = (event) => this.onEvent?.(event);
     this.#host.onMismatch = (event) => this.onEvent?.(event);
+    this.vmState = makeVmState(this.#wasm, (run) => this.#call(run));
     this.throttle = makeThrottle(this.#wasm, (run) => this.#call(run));
     this.#host.onFinding = (text, program) => this.onFinding?.(text, program);
     this.#host.onCorruption = (node, message, offset, size, fatal) =>
@@ -544,6 +547,9 @@ class WasmEngine implements Engine {
       unmapTime: get(StatsRecord.UNMAP_TIME),
       flushTime: get(StatsRecord.FLUSH_TIME),
       highestWrite: get(StatsRecord.HIGHEST_WRITE),
+      discards: get(StatsRecord.DISCARDS),
+      failedDiscards: get(StatsRecord.FAILED_DISCARDS),
+      discardedBytes: get(StatsRecord.DISCARDED_BYTES),
     };
   }
 }

@@ -6,6 +6,7 @@ import type { MirrorExports } from './mirror';
 import type { QuorumExports } from './quorum';
 import type { StorageFilterExports } from './storagefilters';
 import type { ThrottleExports } from './throttle';
+import type { VmStateExports } from './vmstate';
 
 /** What build/engine.wasm exports; the meaning of each is in wasm/index.ts. */
 export interface EngineExports
@@ -16,7 +17,8 @@ export interface EngineExports
     MirrorExports,
     QuorumExports,
     StorageFilterExports,
-    ThrottleExports {
+    ThrottleExports,
+    VmStateExports {
   memory: WebAssembly.Memory;
   record(): number;
   errorAddress(): number;

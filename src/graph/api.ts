@@ -69,6 +69,8 @@ export interface GraphEnvironment {
   /** A line for the standard output, as QEMU writes it when a command makes an image. No final line feed. */
   output?(text: string): void;
   policy?: OpenPolicy;
+  /** A blkverify node found a difference, which ends a real program at once. Called from inside the request. */
+  onMismatch?(): void;
 }
 
 /** How a block backend may cache. The names are those of `-t` (tools.md 0.3). */
@@ -194,6 +196,9 @@ export interface BlockUser {
   discard(offset: number, bytes: number): void;
   flush(): void;
   truncate(size: number, preallocation?: Prealloc): void;
+  /** The state of a virtual machine that the image keeps beside the disk. ENOTSUP: it keeps none. */
+  readVmState(offset: number, bytes: number, buffer: IoBuffer): void;
+  writeVmState(offset: number, bytes: number, buffer: IoBuffer): void;
   /** The top layer alone (filters are passed). */
   blockStatus(offset: number, bytes: number): BlockStatus;
   /** The chain down to `base` (excluded; null: all of it). */

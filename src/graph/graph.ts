@@ -75,6 +75,7 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
       if (event.kind === 'image-corrupted') environment.notice?.(corruptionNotice(event));
       else if (event.kind === 'contents-mismatch' || event.kind === 'verify-mismatch')
         environment.notice?.(mismatchNotice(event));
+      if (event.kind === 'verify-mismatch') environment.onMismatch?.();
     };
     environment.engine.onFinding ??= (text) => environment.notice?.(text);
     this.opener = new Opener(environment);

@@ -1,5 +1,6 @@
 /** The graph of block nodes: names, options, opening, permissions, information, creation. */
 export type * from './api';
+export { breakpointsOf, type Breakpoints } from './breakpoints';
 export { corruptionNotice, mismatchNotice } from './corruption';
 export { knownToQemu } from './drivers/table';
 export { GraphError } from './errors';

@@ -203,6 +203,16 @@ export class NodeUser implements BlockUser, LinkParent {
     }
   }
 
+  readVmState(offset: number, bytes: number, buffer: IoBuffer): void {
+    this.node.engine.vmState.load(this.handle, offset, bytes, buffer);
+  }
+
+  writeVmState(offset: number, bytes: number, buffer: IoBuffer): void {
+    this.need(Permission.WRITE);
+    this.node.engine.vmState.save(this.handle, offset, bytes, buffer);
+    if (this.writeThrough) this.flush();
+  }
+
   blockStatus(offset: number, bytes: number): BlockStatus {
     return this.node.engine.blockStatus(this.handle, offset, bytes);
   }

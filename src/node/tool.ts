@@ -6,6 +6,8 @@ import { LineReader } from './lines';
 
 /** What a shell adds to the number of the signal that ended a process. */
 const SIGNALLED = 128;
+/** STOP, TSTP, TTIN, TTOU: the process stands still until it is continued. */
+const STOPS: ReadonlySet<number> = new Set([19, 20, 21, 22]);
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 /** Answers the exit code. The first signal asks the tool to stop, the second one ends the process. */
@@ -27,9 +29,20 @@ export async function runTool(tool: Tool, words: string[]): Promise<number> {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     readLine: () => lines.next(),
+    raise,
     signal: stop.signal,
     turn,
   };
   const code = await tool(words, context);
   return state.signal === 0 ? code : SIGNALLED + state.signal;
+}
+
+/** How long a signal may take to arrive, milliseconds. */
+const ARRIVAL = 1000;
+
+/** Sends a signal to this process, which does with it what the system does by default. */
+async function raise(signal: number): Promise<void> {
+  for (const name of Object.keys(SIGNALS)) process.removeAllListeners(name);
+  process.kill(process.pid, signal);
+  await new Promise((resolve) => setTimeout(resolve, STOPS.has(signal) ? 0 : ARRIVAL));
 }

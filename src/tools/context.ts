@@ -15,6 +15,13 @@ export interface ToolContext {
   stderr(text: string): void;
   /** One line of input without its line feed; null at the end of input. */
   readLine?(): Promise<string | null>;
+  /**
+   * Sends a signal to the process of the tool, and resolves if that goes on afterwards. Absent: the tool is no process,
+   * and ends as if it were one.
+   */
+  raise?(signal: number): Promise<void>;
+  /** Ends the tool at once, as a blkverify node does that found a difference. */
+  onMismatch?(): void;
   /** Aborted on Ctrl-C: long work stops at its next turn and leaves no broken file behind. */
   signal: AbortSignal;
   /** Lets the page, events and other work run; called after about 10 ms of work at the latest. */

@@ -1,4 +1,5 @@
 /** The built program: its names, standard streams, exit codes, signals. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,5 +105,41 @@ describe('signals', () => {
     await running.sees(/qemu-io> /);
     running.child.kill('SIGTERM');
     expect((await running.ended).code).toBe(143);
+  });
+});
+
+describe('signals of qemu-io', () => {
+  it.each([
+    ['sigraise 12', 'SIGUSR2'],
+    ['sigraise 15', 'SIGTERM'],
+    ['sigraise 9', 'SIGKILL'],
+    ['abort', 'SIGABRT'],
+  ])('%s ends the process by %s', (command, signal) => {
+    const ended = spawnSync(built.program, ['io', '-c', command, '-c', 'help'], { encoding: 'utf8' });
+    expect({ signal: ended.signal, stdout: ended.stdout }).toEqual({ signal, stdout: '' });
+  });
+});
+
+describe('requests of qemu-io', () => {
+  it('waits for one that never comes until it is interrupted, and loses nothing that was written', async () => {
+    expect(ours(['img', 'create', '-q', '-f', 'qcow2', 'a.q', '1M']).code).toBe(0);
+    const commands = ['write -P 5 0 64k', 'break write_aio A', 'aio_write -P 6 0 512', 'wait_break B'];
+    const words = commands.flatMap((command) => ['-c', command]);
+    const waiting = new Running([built.program, 'io', '-f', 'qcow2', ...words, 'blkdebug::a.q'], directory);
+    await waiting.sees(/Suspended request 'A'/);
+    waiting.child.kill('SIGINT');
+    expect((await waiting.ended).code).toBe(130);
+    expect(ours(['io', '-c', 'read -P 5 0 64k', 'a.q']).code).toBe(0);
+    expect(ours(['img', 'check', 'a.q']).code).toBe(0);
+  });
+
+  it('prints a result while it waits for a line', async () => {
+    expect(ours(['img', 'create', '-q', '-f', 'qcow2', 'a.q', '1M']).code).toBe(0);
+    const asking = new Running([built.program, 'io', 'a.q'], directory);
+    asking.child.stdin.write('aio_write 0 512\n');
+    await asking.sees(/wrote 512\/512/);
+    expect(asking.stdout.startsWith('qemu-io> qemu-io> wrote 512/512 bytes at offset 0\n')).toBe(true);
+    asking.child.stdin.end();
+    expect((await asking.ended).code).toBe(0);
   });
 });

@@ -255,8 +255,14 @@ export abstract class BlockNode {
     this.unflushed = true;
     if (r === 0) r = this.doDiscard(offset, bytes);
     if (r === -Err.ENOTSUP) r = 0;
-    if (r < 0) this.count(StatsRecord.FAILED_UNMAPS, 1);
-    else this.count(StatsRecord.UNMAPPED_BYTES, <f64>bytes);
+    this.count(StatsRecord.DISCARDS, 1);
+    if (r < 0) {
+      this.count(StatsRecord.FAILED_UNMAPS, 1);
+      this.count(StatsRecord.FAILED_DISCARDS, 1);
+    } else {
+      this.count(StatsRecord.UNMAPPED_BYTES, <f64>bytes);
+      this.count(StatsRecord.DISCARDED_BYTES, <f64>bytes);
+    }
     return r;
   }
 

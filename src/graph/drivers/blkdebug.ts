@@ -10,7 +10,8 @@ import { Options } from '../options';
 import { filteredDetails, type Driver, type OpenContext } from './driver';
 
 /** Events by their number in the data plane. */
-const EVENTS: readonly BlkdebugEvent[] = [
+/** The events by their numbers in the data plane. */
+export const EVENTS: readonly BlkdebugEvent[] = [
   'l1_update',
   'l1_grow_alloc_table',
   'l1_grow_write_table',

@@ -252,12 +252,12 @@ export const file: Driver = {
   details: () => ({ clusterSize: 0, dirty: false }),
   specific: () => ({ type: 'file', data: {} }),
   statistics: (node) => {
-    const { unmaps, unmappedBytes, failedUnmaps } = node.engine.stats(node.handle);
+    const { discards, discardedBytes, failedDiscards } = node.engine.stats(node.handle);
     return {
       driver: 'file',
-      'discard-nb-ok': unmaps - failedUnmaps,
-      'discard-nb-failed': failedUnmaps,
-      'discard-bytes-ok': unmappedBytes,
+      'discard-nb-ok': discards - failedDiscards,
+      'discard-nb-failed': failedDiscards,
+      'discard-bytes-ok': discardedBytes,
     };
   },
   createOptions: [

@@ -2,6 +2,7 @@
 import type { Tool } from '../context';
 import { ToolExit, ToolFailure, toFailure } from '../failure';
 import { Getopt } from '../getopt';
+import { endsOnMismatch } from '../mismatch';
 import { versionText } from '../version';
 import { amend } from './amend';
 import { bench } from './bench';
@@ -43,7 +44,7 @@ const VERBS: readonly Verb[] = [
 const INTERRUPTED = 130;
 
 /** Runs one command line of qemu-img; answers its exit code. */
-export const qemuImg: Tool = async (words, context) => {
+export const qemuImg: Tool = endsOnMismatch(async (words, context) => {
   let session: VerbSession | undefined;
   try {
     const rest = readMainOptions(words, (text) => context.stdout(text));
@@ -64,7 +65,7 @@ export const qemuImg: Tool = async (words, context) => {
     context.stderr([`${PROGRAM}: ${failure.message}`, ...failure.hints].map((line) => `${line}\n`).join(''));
     return failure.code;
   }
-};
+});
 
 /** The options in front of the verb; answers the verb and what follows it. */
 function readMainOptions(words: readonly string[], print: (text: string) => void): string[] {

@@ -123,6 +123,7 @@ export class VerbSession {
       locks,
       warn: (text) => this.warn(text),
       notice: (text) => this.context.stderr(`${text}\n`),
+      onMismatch: () => this.context.onMismatch?.(),
     });
     return this.opened;
   }

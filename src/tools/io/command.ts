@@ -2,7 +2,7 @@
 import type { BlockUser } from '../../graph';
 import { ToolExit } from '../failure';
 import { Getopt } from '../getopt';
-import type { IoSession } from './session';
+import type { IoSession, OpenFile } from './session';
 
 /** A command of qemu-io. */
 export interface IoCommand {
@@ -50,11 +50,16 @@ export class IoCall {
     readonly words: readonly string[],
   ) {}
 
-  /** The open image. Commands that are `fileless` may not ask. */
-  get user(): BlockUser {
-    const file = this.session.file;
+  /** What is open. Commands that are `fileless` may not ask. */
+  get file(): OpenFile {
+    const { file } = this.session;
     if (!file) throw new Error(`${this.name} without an open file`);
-    return file.user;
+    return file;
+  }
+
+  /** The open image. */
+  get user(): BlockUser {
+    return this.file.user;
   }
 
   print(line: string): void {

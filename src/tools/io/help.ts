@@ -13,12 +13,12 @@ Reads and writes an image, command by command.
   -t, --cache MODE      how to cache (default: writethrough)
   -n, --nocache         the same as -t none
   -d, --discard MODE    what to do with discards: ignore or unmap (default)
-  -s, --snapshot        write to a temporary snapshot (not available yet)
-  -C, --copy-on-read    keep what is read from backing files (not available yet)
+  -s, --snapshot        write to a temporary image above it
+  -C, --copy-on-read    keep what is read from backing files
   -i, --aio MODE        threads, native or io_uring; changes nothing here
   -k, --native-aio      the same as -i native
   -m, --misalign        changes nothing here
-      --object OBJECT   define an object (not available yet)
+      --object OBJECT   define an object
   -h, --help            show this help and exit
   -V, --version         show the version and exit
 

@@ -1,19 +1,20 @@
 /** qemu-io: opens an image and runs commands on it, from -c or from the standard input. */
-import type { OpenImageRequest } from '../../graph';
 import type { Tool, ToolContext } from '../context';
 import { ToolExit, ToolFailure, toFailure } from '../failure';
 import { Getopt, type OptionTable } from '../getopt';
+import { endsOnMismatch } from '../mismatch';
 import { imageOptions } from '../optionlist';
 import { versionText } from '../version';
 import { runLine, type IoCommand } from './command';
 import { close, open, reopen } from './commands/open';
-import { abort, breakpointCommands, makeHelp, quit, sigraise, sleep, zoneCommands } from './commands/other';
+import { breakpointCommands } from './commands/break';
+import { abort, makeHelp, quit, sigraise, sleep, zoneCommands } from './commands/other';
 import { aioRead, read, readv } from './commands/read';
 import { aioFlush, alloc, discard, flush, info, length, map, truncate } from './commands/space';
 import { aioWrite, write, writev } from './commands/write';
 import { usage } from './help';
 import { OpenOptions } from './openoptions';
-import { IoSession, PROGRAM } from './session';
+import { IoSession, PROGRAM, type IoOpenRequest } from './session';
 
 const help = makeHelp(() => COMMANDS);
 
@@ -68,7 +69,7 @@ const OPTIONS: OptionTable = {
 const INTERRUPTED = 130;
 
 /** Runs one command line of qemu-io; answers its exit code. */
-export const qemuIo: Tool = async (words, context) => {
+export const qemuIo: Tool = endsOnMismatch(async (words, context) => {
   let session: IoSession | undefined;
   try {
     const call = readCommandLine(words, context);
@@ -84,14 +85,14 @@ export const qemuIo: Tool = async (words, context) => {
     return ok ? 0 : 1;
   } catch (error) {
     // What was still open is closed; a second failure on the way tells nothing new.
-    await session?.close().catch(() => undefined);
+    await session?.drop().catch(() => undefined);
     if (error instanceof ToolExit) return error.code;
     if (context.signal.aborted) return INTERRUPTED;
     const failure = toFailure(error);
     context.stderr([`${PROGRAM}: ${failure.message}`, ...failure.hints].map((line) => `${line}\n`).join(''));
     return failure.code;
   }
-};
+});
 
 interface CommandLine {
   commands: string[];
@@ -147,9 +148,9 @@ function readCommandLine(words: readonly string[], context: ToolContext): Comman
   return call;
 }
 
-function openRequest(session: IoSession, call: CommandLine, file: string): OpenImageRequest {
+function openRequest(session: IoSession, call: CommandLine, file: string): IoOpenRequest {
   const named = call.imageOpts ? '' : ` device ${file}`;
-  let request: OpenImageRequest;
+  let request: IoOpenRequest;
   try {
     request = call.options.request();
   } catch (error) {
@@ -171,6 +172,7 @@ async function runAll(session: IoSession, commands: readonly string[]): Promise<
   let ok = true;
   for (const command of commands) {
     if (!(await runLine(session, COMMANDS, command))) ok = false;
+    session.context.signal.throwIfAborted();
     if (session.ended) break;
   }
   return ok;
@@ -181,10 +183,25 @@ async function interact(session: IoSession): Promise<boolean> {
   const { context } = session;
   while (!session.ended) {
     context.stdout(`${PROGRAM}> `);
-    const line = (await context.readLine?.()) ?? null;
+    const line = await nextLine(session);
     context.signal.throwIfAborted();
     if (line === null) break;
     if (!(await runLine(session, COMMANDS, line))) ok = false;
   }
   return ok;
+}
+
+/** Results that are ready are printed while the user thinks: input that is there already comes before. */
+const THINKING = 20;
+
+async function nextLine(session: IoSession): Promise<string | null> {
+  const reading = session.context.readLine?.() ?? Promise.resolve(null);
+  const requests = session.file?.requests;
+  if (requests?.hasNews) {
+    const pause = session.pace().wait(THINKING);
+    const typed = reading.then(() => true);
+    if (!(await Promise.race([typed, pause.then(() => false)]))) await requests.pass(THINKING);
+    pause.catch(() => undefined);
+  }
+  return reading;
 }

@@ -1,6 +1,7 @@
 /** Options that say how an image is opened, of the command line of qemu-io and of its commands open and reopen. */
-import type { CacheMode, OpenImageRequest } from '../../graph';
+import type { CacheMode } from '../../graph';
 import { ToolFailure } from '../failure';
+import type { IoOpenRequest } from './session';
 
 const CACHE_MODES: readonly string[] = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
 const DISCARD: Readonly<Record<string, 'ignore' | 'unmap'>> = {
@@ -24,6 +25,8 @@ export class OpenOptions {
   private native = false;
   private readOnly = false;
   private forceShare = false;
+  private snapshot = false;
+  private copyOnRead = false;
 
   /** Takes an option; false: it is none of opening. Throws {@link ToolFailure} on a wrong value. */
   take(code: string, value: string): boolean {
@@ -54,22 +57,25 @@ export class OpenOptions {
         this.native = value === 'native';
         return true;
       case 's':
-        throw new ToolFailure('a temporary snapshot (-s) is not available yet');
+        this.snapshot = true;
+        return true;
       case 'C':
-        throw new ToolFailure('copy-on-read (-C) is not available yet');
+        this.copyOnRead = true;
+        return true;
       default:
         return false;
     }
   }
 
   /** What to open. Throws what the file driver says to options that do not fit together. */
-  request(): OpenImageRequest {
-    const direct = this.cache === 'none' || this.cache === 'off' || this.cache === 'directsync';
+  request(): IoOpenRequest {
+    const { cache, discard, readOnly, forceShare, snapshot, copyOnRead } = this;
+    const direct = cache === 'none' || cache === 'off' || cache === 'directsync';
     if (this.native && !direct) {
       throw new ToolFailure(
         'aio=native was specified, but it requires cache.direct=on, which was not specified.',
       );
     }
-    return { cache: this.cache, discard: this.discard, readOnly: this.readOnly, forceShare: this.forceShare };
+    return { cache, discard, readOnly, forceShare, snapshot, copyOnRead };
   }
 }

@@ -1,27 +1,46 @@
 /** Files and locks as those of one process: the system takes them away when it is killed, and nothing is written. */
 import type { BlockFile, FileStore } from '../../files/contract';
+import { MemoryStore } from '../../files/memory';
 import type { ImageLock, ImageLocks } from '../../files/locks';
+
+/** What temporary files may take, bytes. */
+const TEMPORARY_BYTES = 1024 * 1024 * 1024;
 
 /** Remembers what was opened and claimed. */
 export class ProcessFiles {
   readonly files: FileStore;
   readonly locks: ImageLocks;
   private readonly opened = new Set<BlockFile>();
+  /** Files that nobody else sees: they are in memory. */
+  private readonly temporary = new MemoryStore({ quota: TEMPORARY_BYTES });
+  /** Their names there, by their paths. */
+  private readonly names = new Map<string, string>();
   private readonly claimed = new Set<ImageLock>();
 
   constructor(files: FileStore, locks: ImageLocks) {
+    const at = (path: string): [FileStore, string] => {
+      const name = this.names.get(path);
+      return name === undefined ? [files, path] : [this.temporary, name];
+    };
     this.files = {
       open: async (path, mode) => {
-        const file = await files.open(path, mode);
+        const [store, name] = at(path);
+        const file = await store.open(name, mode);
         this.opened.add(file);
         return file;
       },
-      info: (path) => files.info(path),
+      info: (path) => {
+        const [store, name] = at(path);
+        return store.info(name);
+      },
       list: (directory) => files.list(directory),
       remove: (path, options) => files.remove(path, options),
       rename: (from, to) => files.rename(from, to),
       makeDirectory: (path) => files.makeDirectory(path),
-      identity: (path) => files.identity(path),
+      identity: (path) => {
+        const [store, name] = at(path);
+        return store.identity(name);
+      },
       ...(files.readStream && {
         readStream: (path, limit) => files.readStream?.(path, limit) ?? Promise.reject(new Error(path)),
       }),
@@ -33,6 +52,18 @@ export class ProcessFiles {
         return lock;
       },
     };
+  }
+
+  /** The name of a new temporary file, which only this process can see; in the working directory, as relative names of backing files start there. */
+  temporaryPath(): string {
+    const path = `vl.${(this.names.size + 1).toString(36).padStart(6, '0')}`;
+    this.names.set(path, `/${path}`);
+    return path;
+  }
+
+  /** Frees the temporary files. None may be open. */
+  async removeTemporary(): Promise<void> {
+    for (const name of this.names.values()) await this.temporary.remove(name).catch(() => undefined);
   }
 
   /** Closes all files as they are, without a flush, and lets go of all locks. */

@@ -1,19 +1,44 @@
 /** One run of qemu-io: the open image and what the commands do with the console. */
 import { Permission } from '../../files/locks';
-import { BlockGraph, type BlockUser, type OpenImageRequest } from '../../graph';
+import type { IoBuffer, NodeHandle } from '../../engine/contract';
+import {
+  BlockGraph,
+  GraphError,
+  type BlockUser,
+  type CreateValues,
+  type OpenImageRequest,
+  type QDict,
+} from '../../graph';
 import type { ToolContext } from '../context';
 import { toFailure } from '../failure';
 import { Pace } from '../pace';
 import { ProcessFiles } from './process';
+import { Requests } from './requests';
 
 export const PROGRAM = 'qemu-io';
+
+/** Cache modes in which a write ends on stable storage. */
+const THROUGH: ReadonlySet<string> = new Set(['writethrough', 'directsync']);
+
+/** What the tool opens, and how. */
+export interface IoOpenRequest extends OpenImageRequest {
+  /** Writes go to a temporary image above it, which is gone when it is closed. */
+  snapshot?: boolean;
+  /** What is read from backing files is written to the image. */
+  copyOnRead?: boolean;
+}
 
 /** An image that is open. */
 export interface OpenFile {
   user: BlockUser;
   graph: BlockGraph;
   /** How it was opened, for a change of the options. */
-  request: OpenImageRequest;
+  request: IoOpenRequest;
+  requests: Requests;
+  /** Reads into a buffer from its start on. */
+  read(offset: number, bytes: number, buffer: IoBuffer): void;
+  /** The filter that copies what is read; null: there is none. */
+  copyOnRead: NodeHandle | null;
 }
 
 /** The state that the commands share. */
@@ -55,7 +80,7 @@ export class IoSession {
   }
 
   /** Opens an image; answers whether that went well. */
-  async open(request: OpenImageRequest): Promise<boolean> {
+  async open(request: IoOpenRequest): Promise<boolean> {
     if (this.file) {
       this.complain(`${PROGRAM}: file open already, try 'help close'`);
       return false;
@@ -78,6 +103,7 @@ export class IoSession {
       locks,
       warn: (text) => this.warn(text),
       notice: (text) => this.complain(text),
+      onMismatch: () => this.context.onMismatch?.(),
     });
     await this.addObjects?.(graph);
     return graph;
@@ -89,21 +115,75 @@ export class IoSession {
   }
 
   /** Opens an image without keeping it. */
-  async openFile(request: OpenImageRequest): Promise<OpenFile> {
+  async openFile(request: IoOpenRequest): Promise<OpenFile> {
+    const { snapshot = false, copyOnRead = false, ...image } = request;
     const graph = await this.newGraph();
     // Commands that change the size take the permission for that themselves.
     const perm = request.readOnly
       ? Permission.CONSISTENT_READ
       : Permission.CONSISTENT_READ | Permission.WRITE;
     const permissions = { perm, shared: Permission.ALL };
-    return { user: await graph.openImage({ permissions, ...request }), graph, request };
+    const opened = snapshot ? await this.makeOverlay(graph, image) : image;
+    const user = await graph.openImage({ permissions, ...opened });
+    const filter = copyOnRead ? await this.copyReads(user) : null;
+    const { engine } = this.context;
+    const requests = new Requests(user, {
+      engine,
+      writeThrough: THROUGH.has(request.cache ?? 'writeback'),
+      print: (line) => this.print(line),
+      pace: () => this.pace(),
+    });
+    const read = (offset: number, bytes: number, buffer: IoBuffer): void =>
+      filter === null ? user.read(offset, bytes, buffer) : engine.read(filter, offset, bytes, buffer);
+    return { user, graph, request: { ...opened, copyOnRead }, requests, read, copyOnRead: filter };
   }
 
-  /** Closes the image, if one is open. */
+  /** Puts the filter on an image that copies what is read from its backing files. */
+  private async copyReads(user: BlockUser): Promise<NodeHandle> {
+    if (user.node.readOnly) {
+      await user.close();
+      throw new GraphError("Can't use copy-on-read on read-only device");
+    }
+    const cluster = user.info()['cluster-size'] ?? 0;
+    return this.context.engine.filters.openCopyOnRead(user.node.handle, {
+      readOnly: false,
+      cluster,
+      bottom: null,
+    });
+  }
+
+  /** Makes a temporary image above another one; answers how to open it. */
+  private async makeOverlay(graph: BlockGraph, request: OpenImageRequest): Promise<OpenImageRequest> {
+    const base = await graph.openImage({ ...request, readOnly: true });
+    const { driver, filename } = base.node;
+    const size = base.length();
+    await base.close();
+    const { options, filename: given } = request;
+    const overlay = this.process.temporaryPath();
+    const named: CreateValues = options === undefined ? { backing_file: filename, backing_fmt: driver } : {};
+    await graph.createImage({ filename: overlay, format: 'qcow2', values: { size, ...named } });
+    const above: QDict = { driver: 'qcow2', 'file.filename': overlay };
+    for (const [key, value] of Object.entries(options ?? {})) above[`backing.${key}`] = value;
+    if (options !== undefined && given !== undefined) above['backing.file.filename'] = given;
+    const how: OpenImageRequest = { ...request, options: above };
+    delete how.filename;
+    delete how.format;
+    return how;
+  }
+
+  /** Closes the image, if one is open, when all its requests have ended. */
   async close(): Promise<void> {
+    await this.file?.requests.drain();
+    await this.drop();
+    await this.process.removeTemporary();
+  }
+
+  /** Closes the image without waiting for requests that stand still: they are lost. */
+  async drop(): Promise<void> {
     const file = this.file;
     this.file = null;
     if (!file) return;
+    if (file.copyOnRead !== null) this.context.engine.close(file.copyOnRead);
     try {
       await file.user.close();
     } finally {

@@ -1,9 +1,10 @@
 /** Requests of qemu-io of any length, done in pieces that fit a small buffer; and the lines printed about them. */
-import { BlockError } from '../../engine/contract';
+import { BlockError, type IoBuffer } from '../../engine/contract';
 import { Errno, strerror } from '../../files/contract';
 import type { BlockUser } from '../../graph';
 import { ioDuration, ioSize } from '../human';
 import { decimal } from '../sizes';
+import type { IoCall } from './command';
 import type { IoSession } from './session';
 
 /** Bytes moved at once. */
@@ -18,25 +19,61 @@ export interface Extent {
   bytes: number;
 }
 
+/** No part of the disk. */
+export const NOWHERE: Extent = { offset: 0, bytes: 0 };
+
+/** Sends a request, and waits for it; `report` prints how it ended and answers whether well. */
+export async function waitFor(
+  call: IoCall,
+  request: { writes: boolean; extent: Extent; run(): Promise<void> },
+  report: (failure: unknown) => boolean,
+): Promise<boolean> {
+  let failure: unknown = null;
+  try {
+    await call.file.requests.wait(request);
+  } catch (error) {
+    if (call.session.context.signal.aborted) throw error;
+    failure = error;
+  }
+  return report(failure);
+}
+
 /** Refuses what is not inside the image, before anything was done. */
-export function checkBounds(user: BlockUser, { offset, bytes }: Extent): void {
+function checkBounds(user: { length(): number }, { offset, bytes }: Extent): void {
   if (offset + bytes > user.length()) throw new BlockError(Errno.EIO, strerror(Errno.EIO));
+}
+
+/** Requests for the disk, or for something else that is kept like it. */
+export interface Target {
+  read(offset: number, bytes: number, buffer: IoBuffer): void;
+  write(offset: number, bytes: number, buffer: IoBuffer, at: number, flags: number): void;
+  /** Bytes. */
+  length(): number;
+}
+
+/** The state of a virtual machine, which has no end. */
+export function vmStateOf(user: BlockUser): Target {
+  return {
+    read: (offset, bytes, buffer) => user.readVmState(offset, bytes, buffer),
+    write: (offset, bytes, buffer) => user.writeVmState(offset, bytes, buffer),
+    length: () => Infinity,
+  };
 }
 
 /** Reads; `each` gets the bytes piece by piece (valid during the call) with the place of the piece in the extent. */
 export async function readPieces(
   session: IoSession,
-  user: BlockUser,
+  target: Pick<Target, 'read' | 'length'>,
   extent: Extent,
   each: (bytes: Uint8Array, at: number) => void,
 ): Promise<void> {
-  checkBounds(user, extent);
+  checkBounds(target, extent);
   const pace = session.pace();
   const buffer = session.context.engine.alloc(Math.min(PIECE, Math.max(extent.bytes, 1)));
   try {
     for (let at = 0; at < extent.bytes; at += PIECE) {
       const bytes = Math.min(PIECE, extent.bytes - at);
-      user.read(extent.offset + at, bytes, buffer);
+      target.read(extent.offset + at, bytes, buffer);
       each(buffer.view(0, bytes), at);
       await pace.rest(at, extent.bytes);
     }
@@ -48,19 +85,19 @@ export async function readPieces(
 /** Writes what `fill` puts into each piece. */
 export async function writePieces(
   session: IoSession,
-  user: BlockUser,
+  target: Pick<Target, 'write' | 'length'>,
   extent: Extent,
   flags: number,
   fill: (bytes: Uint8Array, at: number) => void,
 ): Promise<void> {
-  checkBounds(user, extent);
+  checkBounds(target, extent);
   const pace = session.pace();
   const buffer = session.context.engine.alloc(Math.min(PIECE, Math.max(extent.bytes, 1)));
   try {
     for (let at = 0; at < extent.bytes; at += PIECE) {
       const bytes = Math.min(PIECE, extent.bytes - at);
       fill(buffer.view(0, bytes), at);
-      user.write(extent.offset + at, bytes, buffer, 0, flags);
+      target.write(extent.offset + at, bytes, buffer, 0, flags);
       await pace.rest(at, extent.bytes);
     }
   } finally {

@@ -1,8 +1,9 @@
 /** open, close, reopen */
-import type { OpenImageRequest, QDict } from '../../../graph';
+import type { QDict } from '../../../graph';
 import { imageOptions } from '../../optionlist';
 import { CommandFailure, SyntaxMistake, type IoCall, type IoCommand } from '../command';
 import { OpenOptions, readCacheMode } from '../openoptions';
+import type { IoOpenRequest } from '../session';
 
 export const open: IoCommand = {
   name: 'open',
@@ -18,7 +19,8 @@ export const open: IoCommand = {
     '-n, -t  how to cache (-n is -t none)',
     '-d      what to do with discards: ignore or unmap',
     '-o      options, key=value,...',
-    '-s, -C  a temporary snapshot, copy-on-read (not available yet)',
+    '-s      write to a temporary image above it',
+    '-C      keep what is read from backing files',
     '-k, -i  how the host does the requests; changes nothing here',
   ],
   run: async (call) => {
@@ -31,7 +33,7 @@ export const open: IoCommand = {
     }
     const [path, extra] = operands;
     if (extra !== undefined || (path === undefined && list === undefined)) throw new SyntaxMistake();
-    const request: OpenImageRequest = options.request();
+    const request: IoOpenRequest = options.request();
     const warn = (text: string): void => call.session.warn(text);
     if (list !== undefined) request.options = imageOptions(list, undefined, warn);
     if (path !== undefined && call.session.imageOpts) request.options = imageOptions(path, undefined, warn);
@@ -125,19 +127,20 @@ function isUnchanged(call: IoCall, key: string, value: unknown): boolean {
 async function openAgain(
   call: IoCall,
   changes: QDict,
-  how: { readOnly: boolean | undefined; cache: OpenImageRequest['cache'] | undefined },
+  how: { readOnly: boolean | undefined; cache: IoOpenRequest['cache'] | undefined },
 ): Promise<boolean> {
   const { session } = call;
   const before = session.file?.request;
   if (!before) return false;
-  const request: OpenImageRequest = { ...before, format: call.user.node.driver };
+  const request: IoOpenRequest = { ...before, format: call.user.node.driver };
   const { 'read-only': readOnlyText, ...others } = changes;
   if (Object.keys(others).length > 0) request.options = { ...before.options, ...others };
   if (before.options?.driver !== undefined) delete request.format;
   if (how.readOnly !== undefined) request.readOnly = how.readOnly;
   else if (readOnlyText !== undefined) request.readOnly = readOnlyText === 'on';
   if (how.cache !== undefined) request.cache = how.cache;
-  await session.close();
+  await session.file?.requests.drain();
+  await session.drop();
   try {
     session.file = await session.openFile(request);
     return true;

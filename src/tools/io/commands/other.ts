@@ -7,11 +7,17 @@ import { findCommand, helpLine, type IoCommand } from '../command';
 
 /** The longest time to sleep, milliseconds: what a timer takes. */
 const MAX_SLEEP = 0x7fffffff;
+/** The real tool compares with how many there are, counted with 0: it tries 65, to no effect. */
+const MAX_NUMBER = 65;
 /** Linux has signals 1 to 64. */
 const MAX_SIGNAL = 64;
 /** What a shell adds to the number of the signal that ended a process. */
 const SIGNALLED = 128;
 const SIGABRT = 6;
+/** Signals that the real tool ignores or has handlers for: BUS, USR1, PIPE, ALRM, CHLD, CONT, URG, WINCH, IO, and two of libc. */
+const SURVIVED: ReadonlySet<number> = new Set([7, 10, 13, 14, 17, 18, 23, 28, 29, 32, 33]);
+/** STOP, TSTP, TTIN, TTOU: the process goes on when it is continued. */
+const STOPPING: ReadonlySet<number> = new Set([19, 20, 21, 22]);
 
 const UNSUPPORTED = strerror(Errno.ENOTSUP);
 
@@ -43,7 +49,9 @@ export const sleep: IoCommand = {
       call.print(`${text} is not a valid number`);
       return false;
     }
-    await call.session.pace().wait(Math.min(Number(time), MAX_SLEEP));
+    const milliseconds = Math.min(Number(time), MAX_SLEEP);
+    await call.session.file?.requests.pass(milliseconds);
+    await call.session.pace().wait(milliseconds);
     return true;
   },
 };
@@ -55,8 +63,9 @@ export const abort: IoCommand = {
   syntax: null,
   summary: 'simulate a program crash using abort(3)',
   fileless: true,
-  run: (call) => {
+  run: async (call) => {
     call.session.kill();
+    await call.session.context.raise?.(SIGABRT);
     throw new ToolExit(SIGNALLED + SIGABRT);
   },
 };
@@ -69,15 +78,21 @@ export const sigraise: IoCommand = {
   summary: 'raises a signal',
   fileless: true,
   details: ['Example: sigraise 15   ends as if terminated'],
-  run: (call) => {
+  run: async (call) => {
     const [text = ''] = call.words;
     const signal = readNumber(text);
-    if (signal > MAX_SIGNAL) {
+    if (signal > MAX_NUMBER) {
       call.print(`signal argument '${text}' is too large to be a valid signal`);
       return false;
     }
-    if (signal === 0) return true;
+    if (signal === 0 || signal > MAX_SIGNAL || SURVIVED.has(signal)) return true;
+    const { context } = call.session;
+    if (context.raise && STOPPING.has(signal)) {
+      await context.raise(signal);
+      return true;
+    }
     call.session.kill();
+    await context.raise?.(signal);
     throw new ToolExit(SIGNALLED + signal);
   },
 };
@@ -110,46 +125,6 @@ export function makeHelp(all: () => readonly IoCommand[]): IoCommand {
     },
   };
 }
-
-/** A command for blkdebug, which no image has yet: it fails as with every other driver. */
-function breakpointCommand(
-  name: string,
-  syntax: string,
-  words: number,
-  summary: string,
-  failure: string,
-): IoCommand {
-  return {
-    name,
-    min: words,
-    max: words,
-    syntax,
-    summary,
-    run: (call) => {
-      call.print(`${failure.replace('%s', call.words.at(-1) ?? '')}: ${UNSUPPORTED}`);
-      return false;
-    },
-  };
-}
-
-export const breakpointCommands: readonly IoCommand[] = [
-  breakpointCommand(
-    'break',
-    'event tag',
-    2,
-    'sets a breakpoint on event and tags the stopped request as tag',
-    'Could not set breakpoint',
-  ),
-  breakpointCommand('remove_break', 'tag', 1, 'remove a breakpoint by tag', 'Could not remove breakpoint %s'),
-  breakpointCommand('resume', 'tag', 1, 'resumes the request tagged as tag', 'Could not resume request'),
-  breakpointCommand(
-    'wait_break',
-    'tag',
-    1,
-    'waits for the suspension of a request',
-    'Could not wait for breakpoint %s',
-  ),
-];
 
 /** A command for devices with zones; no driver has them. */
 function zoneCommand(

@@ -1,8 +1,9 @@
 /** read, readv, aio_read */
+import type { IoBuffer } from '../../../engine/contract';
 import { CommandFailure, SyntaxMistake, type Flags, type IoCall, type IoCommand } from '../command';
 import { MAX_REQUEST, needSectors, readLengths, readNumber, readPattern } from '../arguments';
 import { toFailure } from '../../failure';
-import { dump, readPieces, reportTransfer, type Extent } from '../transfer';
+import { dump, NOWHERE, readPieces, reportTransfer, vmStateOf, waitFor, type Extent } from '../transfer';
 
 /** The part of what was read that must have a pattern. */
 interface Check {
@@ -12,36 +13,66 @@ interface Check {
   bytes: number;
 }
 
-/** Reads, dumps and checks; answers whether the pattern was right. */
-async function readAndReport(
-  call: IoCall,
-  extent: Extent,
-  flags: Flags,
-  check: Check | null,
-  failed: string,
-): Promise<boolean> {
+/** Where a read goes, and what shows of it. */
+interface Reading {
+  extent: Extent;
+  flags: Flags;
+  check: Check | null;
+  /** Starts the text of a failure. */
+  failed: string;
+  /** Not the disk: the state of a virtual machine. */
+  vmState?: boolean;
+}
+
+/** A read that can be sent more than once; `report` dumps and checks what it got, and answers whether that was right. */
+function makeRead(call: IoCall, { extent, flags, check, failed, vmState = false }: Reading) {
   const since = performance.now();
+  const { session, user, file } = call;
   let wrong = false;
   let text = '';
-  try {
-    await readPieces(call.session, call.user, extent, (bytes, at) => {
-      if (check) {
-        const from = Math.max(check.start - at, 0);
-        const to = Math.min(check.start + check.bytes - at, bytes.length);
-        if (from < to && bytes.subarray(from, to).some((byte) => byte !== check.pattern)) wrong = true;
+  const target = vmState
+    ? vmStateOf(user)
+    : {
+        length: () => user.length(),
+        read: (offset: number, bytes: number, buffer: IoBuffer) => file.read(offset, bytes, buffer),
+      };
+  return {
+    writes: false,
+    extent,
+    run: (): Promise<void> => {
+      wrong = false;
+      text = '';
+      return readPieces(session, target, extent, (bytes, at) => {
+        if (check) {
+          const from = Math.max(check.start - at, 0);
+          const to = Math.min(check.start + check.bytes - at, bytes.length);
+          if (from < to && bytes.subarray(from, to).some((byte) => byte !== check.pattern)) wrong = true;
+        }
+        if (flags.has('v')) text += dump(bytes, extent.offset + at);
+      });
+    },
+    report: (failure: unknown): boolean => {
+      if (failure !== null) {
+        call.print(`${failed}: ${toFailure(failure).message}`);
+        return false;
       }
-      if (flags.has('v')) text += dump(bytes, extent.offset + at);
-    });
-  } catch (error) {
-    throw new CommandFailure(`${failed}: ${toFailure(error).message}`);
-  }
-  if (check && wrong) {
-    const start = extent.offset + check.start;
-    call.print(`Pattern verification failed at offset ${start}, ${check.bytes} bytes`);
-  }
-  call.session.context.stdout(text);
-  reportTransfer(call.session, 'read', extent, since, { quiet: flags.has('q'), machine: flags.has('C') });
-  return !wrong;
+      if (check && wrong) {
+        const start = extent.offset + check.start;
+        call.print(`Pattern verification failed at offset ${start}, ${check.bytes} bytes`);
+      }
+      session.context.stdout(text);
+      reportTransfer(session, 'read', extent, since, { quiet: flags.has('q'), machine: flags.has('C') });
+      return !wrong;
+    },
+  };
+}
+
+/** Reads, dumps and checks; answers whether it went well, and the pattern was right. */
+function readAndReport(call: IoCall, reading: Reading): Promise<boolean> {
+  const request = makeRead(call, reading);
+  // The state of a machine is no part of the disk, and has no end.
+  const sent = reading.vmState ? { ...request, extent: NOWHERE } : request;
+  return waitFor(call, sent, (failure) => request.report(failure));
 }
 
 function wholeCheck(flags: Flags, bytes: number): Check | null {
@@ -57,7 +88,7 @@ export const read: IoCommand = {
   summary: 'reads a number of bytes at a specified offset',
   details: [
     'Example: read -v 512 1k   dumps the kilobyte behind the first sector',
-    '-b      read the state of the virtual machine (not available yet)',
+    '-b      read the state of a virtual machine that the image keeps',
     '-C      print the figures in one line for programs',
     '-P, -s, -l   the bytes from -s on, -l of them, must all be this byte',
     '-q      do not print figures',
@@ -91,10 +122,15 @@ export const read: IoCommand = {
       needSectors(offset, bytes);
       if (flags.has('r'))
         throw new CommandFailure('I/O buffer registration is not supported when reading from vmstate');
-      throw new CommandFailure('read failed: reading the state of a virtual machine is not available yet');
     }
     const check = pattern === undefined ? null : { pattern, start: from, bytes: count };
-    return readAndReport(call, { offset, bytes }, flags, check, 'read failed');
+    return readAndReport(call, {
+      extent: { offset, bytes },
+      flags,
+      check,
+      failed: 'read failed',
+      vmState: flags.has('b'),
+    });
   },
 };
 
@@ -111,7 +147,12 @@ export const readv: IoCommand = {
     if (offsetText === undefined || lengths.length === 0) throw new SyntaxMistake();
     const offset = readNumber(offsetText);
     const bytes = readLengths(lengths);
-    return readAndReport(call, { offset, bytes }, flags, wholeCheck(flags, bytes), 'readv failed');
+    return readAndReport(call, {
+      extent: { offset, bytes },
+      flags,
+      check: wholeCheck(flags, bytes),
+      failed: 'readv failed',
+    });
   },
 };
 
@@ -121,7 +162,7 @@ export const aioRead: IoCommand = {
   syntax: '[-Ciqrv] [-P pattern] off len [len..]',
   summary: 'asynchronously reads a number of bytes',
   details: [
-    'Requests end before the next command starts; a failed one does not make the command fail.',
+    'Ends by itself, and says so when another command waits (aio_flush: for all); failing does not make the command fail.',
     '-i      count an invalid request instead',
     'Other options as for read.',
   ],
@@ -136,12 +177,13 @@ export const aioRead: IoCommand = {
     if (offsetText === undefined || lengths.length === 0) throw new SyntaxMistake();
     const offset = readNumber(offsetText);
     const bytes = readLengths(lengths);
-    try {
-      await readAndReport(call, { offset, bytes }, flags, wholeCheck(flags, bytes), 'readv failed');
-    } catch (error) {
-      if (!(error instanceof CommandFailure)) throw error;
-      call.print(error.message);
-    }
+    const request = makeRead(call, {
+      extent: { offset, bytes },
+      flags,
+      check: wholeCheck(flags, bytes),
+      failed: 'readv failed',
+    });
+    await call.file.requests.issue({ ...request, report: (failure) => void request.report(failure) });
     return true;
   },
 };

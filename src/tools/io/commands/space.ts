@@ -7,7 +7,7 @@ import { ioSize } from '../../human';
 import { describeSpecific } from '../../imageinfo';
 import { MAX_REQUEST, readNumber } from '../arguments';
 import { CommandFailure, SyntaxMistake, type IoCall, type IoCommand } from '../command';
-import { bulkPieces, reportTransfer } from '../transfer';
+import { bulkPieces, reportTransfer, waitFor } from '../transfer';
 
 export const discard: IoCommand = {
   name: 'discard',
@@ -32,14 +32,15 @@ export const discard: IoCommand = {
     }
     const since = performance.now();
     const { session, user } = call;
-    try {
-      await bulkPieces(session, user, { offset, bytes }, (at, count) => user.discard(at, count));
-    } catch (error) {
-      throw new CommandFailure(`discard failed: ${toFailure(error).message}`);
-    }
     const style = { quiet: flags.has('q'), machine: flags.has('C') };
-    reportTransfer(session, 'discard', { offset, bytes }, since, style);
-    return true;
+    const extent = { offset, bytes };
+    const run = (): Promise<void> =>
+      bulkPieces(session, user, extent, (at, count) => user.discard(at, count));
+    return waitFor(call, { writes: false, extent, run }, (failure) => {
+      if (failure !== null) throw new CommandFailure(`discard failed: ${toFailure(failure).message}`);
+      reportTransfer(session, 'discard', extent, since, style);
+      return true;
+    });
   },
 };
 
@@ -52,6 +53,7 @@ async function eachRun(
   failed: (message: string) => Error,
 ): Promise<void> {
   const pace = call.session.pace();
+  await call.file.requests.beforeStatus();
   for (let at = from; at < to;) {
     const status = statusAt(call, at, to - at, failed);
     if (status.bytes === 0) break;
@@ -142,7 +144,7 @@ export const truncate: IoCommand = {
   syntax: '[-m prealloc_mode] off',
   summary: 'truncates the current file at the given offset',
   needs: Permission.WRITE | Permission.RESIZE,
-  run: (call) => {
+  run: async (call) => {
     const { flags, operands } = call.options('m:');
     const mode = flags.get('m') ?? 'off';
     const preallocation = PREALLOCATIONS[mode];
@@ -152,7 +154,9 @@ export const truncate: IoCommand = {
     }
     const [offsetText] = operands;
     if (offsetText === undefined) throw new SyntaxMistake();
-    call.user.truncate(readNumber(offsetText), preallocation);
+    const size = readNumber(offsetText);
+    await call.file.requests.drain();
+    call.user.truncate(size, preallocation);
     return true;
   },
 };
@@ -208,9 +212,9 @@ export const flush: IoCommand = {
   max: 0,
   syntax: null,
   summary: 'flush all in-core file state to disk',
-  run: (call) => {
+  run: async (call) => {
     try {
-      call.user.flush();
+      await call.file.requests.flush(async () => call.user.flush());
     } catch (error) {
       // The real tool says so by its exit code alone.
       if (error instanceof BlockError) return false;
@@ -226,6 +230,8 @@ export const aioFlush: IoCommand = {
   max: 0,
   syntax: null,
   summary: 'completes all outstanding aio requests',
-  // Requests are complete when their commands end.
-  run: () => true,
+  run: async (call) => {
+    await call.file.requests.drain();
+    return true;
+  },
 };

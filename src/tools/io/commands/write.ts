@@ -5,7 +5,16 @@ import { Permission } from '../../../files/locks';
 import { MAX_REQUEST, needSectors, readLengths, readNumber, readPattern } from '../arguments';
 import { CommandFailure, SyntaxMistake, type Flags, type IoCall, type IoCommand } from '../command';
 import { toFailure } from '../../failure';
-import { bulkPieces, compressPieces, reportTransfer, writePieces, type Extent } from '../transfer';
+import {
+  bulkPieces,
+  compressPieces,
+  NOWHERE,
+  reportTransfer,
+  vmStateOf,
+  waitFor,
+  writePieces,
+  type Extent,
+} from '../transfer';
 
 const DEFAULT_PATTERN = 0xcd;
 
@@ -25,25 +34,50 @@ function requestFlags(flags: Flags): number {
   );
 }
 
-/** Writes (`fill` null: zeros) and prints the result. */
-async function writeAndReport(
-  call: IoCall,
-  extent: Extent,
-  flags: Flags,
-  fill: Fill | null,
-  failed: string,
-): Promise<boolean> {
+/** Where a write goes, and what shows of it. */
+interface Writing {
+  extent: Extent;
+  flags: Flags;
+  /** null: zeros. */
+  fill: Fill | null;
+  /** Starts the text of a failure. */
+  failed: string;
+  /** Not the disk: the state of a virtual machine. */
+  vmState?: boolean;
+}
+
+/** A write that can be sent more than once; `report` prints the result, and answers whether it went well. */
+function makeWrite(call: IoCall, { extent, flags, fill, failed, vmState = false }: Writing) {
   const since = performance.now();
   const { session, user } = call;
   const bits = requestFlags(flags);
-  try {
-    if (fill) await (flags.has('c') ? compressPieces : writePieces)(session, user, extent, bits, fill);
-    else await bulkPieces(session, user, extent, (offset, bytes) => user.writeZeroes(offset, bytes, bits));
-  } catch (error) {
-    throw new CommandFailure(`${failed}: ${toFailure(error).message}`);
-  }
-  reportTransfer(session, 'wrote', extent, since, { quiet: flags.has('q'), machine: flags.has('C') });
-  return true;
+  return {
+    writes: true,
+    extent,
+    run: (): Promise<void> => {
+      if (!fill) {
+        return bulkPieces(session, user, extent, (offset, bytes) => user.writeZeroes(offset, bytes, bits));
+      }
+      if (flags.has('c')) return compressPieces(session, user, extent, bits, fill);
+      return writePieces(session, vmState ? vmStateOf(user) : user, extent, bits, fill);
+    },
+    report: (failure: unknown): boolean => {
+      if (failure !== null) {
+        call.print(`${failed}: ${toFailure(failure).message}`);
+        return false;
+      }
+      reportTransfer(session, 'wrote', extent, since, { quiet: flags.has('q'), machine: flags.has('C') });
+      return true;
+    },
+  };
+}
+
+/** Writes and prints the result; answers whether it went well. */
+function writeAndReport(call: IoCall, writing: Writing): Promise<boolean> {
+  const request = makeWrite(call, writing);
+  // The state of a machine is no part of the disk, and has no end.
+  const sent = writing.vmState ? { ...request, extent: NOWHERE } : request;
+  return waitFor(call, sent, (failure) => request.report(failure));
 }
 
 /** The contents of a file, over and over; null (a complaint was printed) if that cannot be. */
@@ -99,7 +133,7 @@ export const write: IoCommand = {
   needs: Permission.WRITE,
   details: [
     'Example: write 512 1k   fills the kilobyte behind the first sector with 0xcd',
-    '-b      write the state of the virtual machine (not available yet)',
+    '-b      write the state of a virtual machine, which the image keeps beside the disk',
     '-c      write compressed, whole clusters that hold no data yet',
     '-C      print the figures in one line for programs',
     '-f      be on stable storage when it ends',
@@ -127,13 +161,12 @@ export const write: IoCommand = {
     if (flags.has('z') && flags.has('r')) {
       throw new CommandFailure('cannot combine zero write with registered I/O buffer');
     }
-    if (flags.has('b'))
-      throw new CommandFailure('write failed: writing the state of a virtual machine is not available yet');
     const extent = { offset, bytes };
-    if (flags.has('z')) return writeAndReport(call, extent, flags, null, 'write failed');
+    const failed = 'write failed';
+    if (flags.has('z')) return writeAndReport(call, { extent, flags, fill: null, failed });
     const source = flags.get('s');
     const fill = source === undefined ? fillWith(pattern) : await fillFromFile(call, source, bytes);
-    return fill ? writeAndReport(call, extent, flags, fill, 'write failed') : false;
+    return fill ? writeAndReport(call, { extent, flags, fill, failed, vmState: flags.has('b') }) : false;
   },
 };
 
@@ -152,7 +185,12 @@ export const writev: IoCommand = {
     if (offsetText === undefined || lengths.length === 0) throw new SyntaxMistake();
     const offset = readNumber(offsetText);
     const bytes = readLengths(lengths);
-    return writeAndReport(call, { offset, bytes }, flags, fillWith(pattern), 'writev failed');
+    return writeAndReport(call, {
+      extent: { offset, bytes },
+      flags,
+      fill: fillWith(pattern),
+      failed: 'writev failed',
+    });
   },
 };
 
@@ -163,7 +201,7 @@ export const aioWrite: IoCommand = {
   summary: 'asynchronously writes a number of bytes',
   needs: Permission.WRITE,
   details: [
-    'Requests end before the next command starts; a failed one does not make the command fail.',
+    'Ends by itself, and says so when another command waits (aio_flush: for all); failing does not make the command fail.',
     '-i      count an invalid request instead',
     'Other options as for write.',
   ],
@@ -186,18 +224,13 @@ export const aioWrite: IoCommand = {
       throw new CommandFailure('cannot combine zero write with registered I/O buffer');
     const offset = readNumber(offsetText);
     const bytes = zero ? readNumber(lengths[0] ?? '') : readLengths(lengths);
-    try {
-      await writeAndReport(
-        call,
-        { offset, bytes },
-        flags,
-        zero ? null : fillWith(pattern),
-        'aio_write failed',
-      );
-    } catch (error) {
-      if (!(error instanceof CommandFailure)) throw error;
-      call.print(error.message);
-    }
+    const request = makeWrite(call, {
+      extent: { offset, bytes },
+      flags,
+      fill: zero ? null : fillWith(pattern),
+      failed: 'aio_write failed',
+    });
+    await call.file.requests.issue({ ...request, report: (failure) => void request.report(failure) });
     return true;
   },
 };
