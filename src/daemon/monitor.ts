@@ -14,8 +14,11 @@ import type { Daemon, QmpReply } from './daemon';
 import { isCommand } from './dispatcher';
 
 export interface MonitorOptions {
-  /** Takes what the client is to get: whole messages, all lines with CR LF at their ends. */
-  write(text: string): void;
+  /**
+   * Takes what the client is to get: whole messages, all lines with CR LF at their ends. Resolves when the client has taken
+   * enough of it; without a promise it has.
+   */
+  write(text: string): unknown;
   /** Replies and events are indented by four blanks. */
   pretty?: boolean;
 }
@@ -29,6 +32,10 @@ interface Request {
 
 /** With out-of-band execution, so many requests may wait before reading stops. */
 const QUEUE_LENGTH = 8;
+/** Characters that wait for a client to take them; no command of it is begun while there are more. */
+const MAX_UNSENT = 64 * 1024;
+/** Characters that wait while commands of others bring about events; the client does not get those behind. */
+const MAX_UNSENT_EVENTS = 16 * 1024 * 1024;
 
 export class Monitor {
   private readonly parser: JsonParser;
@@ -36,6 +43,8 @@ export class Monitor {
   private negotiated = false;
   private outOfBand = false;
   private closed = false;
+  /** Characters that the client has not taken. */
+  private unsent = 0;
   /** What has been read and not been answered yet. */
   private readonly waiting: (() => Promise<void>)[] = [];
   private working = false;
@@ -50,7 +59,7 @@ export class Monitor {
       else this.enqueue(async () => this.reply(undefined, { error: result.error.toReply() }));
     });
     this.unsubscribe = daemon.subscribe((event) => {
-      if (this.negotiated) this.send(event as unknown as QmpObject);
+      if (this.negotiated && this.unsent < MAX_UNSENT_EVENTS) this.send(event as unknown as QmpObject);
     });
     this.send({ QMP: { version: versionInfo(daemon.environment), capabilities: ['oob'] } });
   }
@@ -62,7 +71,7 @@ export class Monitor {
   async receive(chunk: string | Uint8Array): Promise<void> {
     this.parser.feed(chunk);
     while (!this.closed && this.waiting.length >= (this.outOfBand ? QUEUE_LENGTH : 1)) {
-      await new Promise<void>((resolve) => this.drained.push(resolve));
+      await this.changed();
     }
   }
 
@@ -70,13 +79,30 @@ export class Monitor {
   close(): void {
     this.closed = true;
     this.unsubscribe();
-    for (const resolve of this.drained.splice(0)) resolve();
+    this.wake();
   }
 
   private send(message: QmpObject): void {
     if (this.closed) return;
     const text = `${toJson(message, { pretty: this.options.pretty ?? false })}\n`;
-    this.options.write(text.replaceAll('\n', '\r\n'));
+    const taken = this.options.write(text.replaceAll('\n', '\r\n'));
+    if (taken instanceof Promise) void this.count(text.length, taken);
+  }
+
+  /** Counts what waits for the client. */
+  private async count(length: number, taken: Promise<unknown>): Promise<void> {
+    this.unsent += length;
+    await taken;
+    this.unsent -= length;
+    this.wake();
+  }
+
+  private wake(): void {
+    for (const resolve of this.drained.splice(0)) resolve();
+  }
+
+  private changed(): Promise<void> {
+    return new Promise((resolve) => this.drained.push(resolve));
   }
 
   private reply(id: QmpValue | undefined, reply: QmpReply): void {
@@ -93,10 +119,12 @@ export class Monitor {
   private async work(): Promise<void> {
     this.working = true;
     for (let task = this.waiting[0]; task; task = this.waiting[0]) {
+      // Who does not read what it asked for does not get more of it made.
+      while (this.unsent > MAX_UNSENT && !this.closed) await this.changed();
       // Behind a quit nobody answers any more.
       if (!this.daemon.hasEnded) await task();
       this.waiting.shift();
-      for (const resolve of this.drained.splice(0)) resolve();
+      this.wake();
       // Who sends many commands at once does not keep other clients waiting until all are done.
       if (this.waiting.length > 0) await this.daemon.environment.turn();
     }

@@ -56,13 +56,16 @@ export abstract class CharDevice implements PropertyHolder {
     this.frontend = null;
   }
 
-  /** Sends bytes to the other end; they are lost if nobody is there. */
-  write(bytes: Uint8Array): void {
+  /**
+   * Sends bytes to the other end; they are lost if nobody is there. Resolves when the other end has taken enough of what was
+   * sent to it; null: it has.
+   */
+  write(bytes: Uint8Array): Promise<unknown> | null {
     this.log?.append(bytes);
-    this.send(bytes);
+    return this.send(bytes);
   }
 
-  protected abstract send(bytes: Uint8Array): void;
+  protected abstract send(bytes: Uint8Array): Promise<unknown> | null;
 
   close(): void {
     this.log?.close();
@@ -87,7 +90,7 @@ export class NullDevice extends CharDevice {
     frontend.opened();
   }
 
-  protected send(): void {
-    // That is what it is for.
+  protected send(): null {
+    return null;
   }
 }

@@ -52,8 +52,8 @@ export class MuxDevice extends CharDevice implements CharFrontend {
     this.focus = 0;
   }
 
-  protected send(bytes: Uint8Array): void {
-    this.base.write(bytes);
+  protected send(bytes: Uint8Array): Promise<unknown> | null {
+    return this.base.write(bytes);
   }
 
   opened(): void {
@@ -92,9 +92,9 @@ export class MuxDevice extends CharDevice implements CharFrontend {
 
   private command(key: string): void {
     if (key === 'c') this.focus = (this.focus + 1) % Math.max(1, this.users.length);
-    else if (key === 'h' || key === '?') this.send(encoder.encode(HELP));
+    else if (key === 'h' || key === '?') void this.send(encoder.encode(HELP));
     else if (key === 'x') {
-      this.send(encoder.encode('QEMU: Terminated\n\r'));
+      void this.send(encoder.encode('QEMU: Terminated\n\r'));
       this.exit();
     }
   }

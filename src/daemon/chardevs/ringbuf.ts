@@ -31,8 +31,9 @@ export class RingBuffer extends CharDevice {
     frontend.opened();
   }
 
-  protected send(bytes: Uint8Array): void {
+  protected send(bytes: Uint8Array): null {
     this.put(bytes);
+    return null;
   }
 
   /** Writes; the oldest bytes make room. */

@@ -13,8 +13,8 @@ export abstract class ConnectionDevice extends CharDevice {
     for (const resolve of this.waiting.splice(0)) resolve();
   }
 
-  protected send(bytes: Uint8Array): void {
-    void this.stream?.write([bytes]);
+  protected send(bytes: Uint8Array): Promise<unknown> | null {
+    return this.stream?.write([bytes]) ?? null;
   }
 
   /** Serves a connection to its end. */

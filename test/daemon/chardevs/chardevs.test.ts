@@ -34,8 +34,9 @@ class Listening implements CharFrontend {
 /** A device whose other end is the test. */
 class TestDevice extends NullDevice {
   sent = '';
-  protected override send(bytes?: Uint8Array): void {
+  protected override send(bytes?: Uint8Array): null {
     this.sent += text(bytes ?? new Uint8Array());
+    return null;
   }
 }
 
@@ -78,7 +79,7 @@ describe('a multiplexer', () => {
     await type('two\u0001cone\u0001');
     await type('ctwo\u0001\u0001');
     expect(users.map(({ heard }) => heard)).toEqual(['[one', '[twotwo\u0001']);
-    mux.write(new TextEncoder().encode('out'));
+    void mux.write(new TextEncoder().encode('out'));
     await type('\u0001h');
     expect(base.sent).toMatch(/^out\n\rC-a h {4}print this help\n\r/);
     await type('\u0001x');
