@@ -103,6 +103,8 @@ export interface Overview {
   /** As probed or opened: `qcow2`, `luks`, `luks2`, `raw`, or the name of a format that is only recognised. */
   format: string;
   name: string;
+  /** By which commands can name the image file; null: it is nowhere in the sandbox. */
+  path: string | null;
   /** Bytes of the image file. */
   fileSize: number;
   /** Bytes of the disk; null: it cannot be told. */

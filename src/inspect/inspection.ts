@@ -72,6 +72,7 @@ export class Inspection implements ImageInspection {
       return {
         ...overview,
         name: this.target.name,
+        path: this.target.path(),
         fileSize: file.size(),
         facts: [...overview.facts, ['File', `${sizeText(file.size())} (${file.size()} bytes)`]],
         remarks: [...overview.remarks, ...this.target.remarks()],

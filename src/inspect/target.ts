@@ -10,6 +10,8 @@ import type { InspectTarget, Remark } from './contract';
 /** What the inspection needs from outside. */
 export interface InspectEnvironment {
   files: FileStore;
+  /** The file is there for the inspection alone. */
+  hidden: boolean;
   /** A new instance of the data plane. */
   newEngine(): Engine;
   /** Lets other work go on. */
@@ -35,6 +37,8 @@ export interface Target {
   disk(): Promise<ByteSource>;
   /** What the user should know of how it is looked at. */
   remarks(): Remark[];
+  /** Of the image file in the sandbox; null: it is not there. */
+  path(): string | null;
   /** Brings what is only in memory into the file, as far as it can be. */
   settle(): void;
   close(): Promise<void>;
@@ -135,6 +139,12 @@ class NodeTarget implements Target {
     return remarks;
   }
 
+  path(): string | null {
+    const holder = image(this.find().node);
+    const name = (holder.isProtocol ? holder : holder.primary)?.exactFilename ?? '';
+    return name === '' ? null : name;
+  }
+
   settle(): void {
     const { node, engine } = this.find();
     if (node.readOnly) return;
@@ -226,6 +236,10 @@ class FileTarget implements Target {
 
   remarks(): Remark[] {
     return this.chain;
+  }
+
+  path(): string | null {
+    return this.environment.hidden ? null : this.name;
   }
 
   settle(): void {

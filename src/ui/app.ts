@@ -1,5 +1,5 @@
 /** Puts the page together: console, graph, jobs, files, drops. */
-import type { Client } from '../client';
+import type { Client, InspectTarget } from '../client';
 import { QsdConsole } from './console/element';
 import { watchDrops } from './drop';
 import { fileWork } from './files/actions';
@@ -7,6 +7,7 @@ import { QsdFiles } from './files/element';
 import { QsdGraph } from './graph/element';
 import { QsdGuest } from './guest/element';
 import { QsdJobs } from './jobs/element';
+import { LazyInspector } from './inspector/lazy';
 import { QsdLessons } from './lessons/element';
 import { watchLeaving } from './leaving';
 import { workOffline } from './offline';
@@ -40,9 +41,20 @@ export async function run(client: Client): Promise<void> {
 
   const visit = startScripts({ client, terminal, head: find('#toggles'), notify });
 
+  const inspector = new LazyInspector(client);
+  const inspect = (target: InspectTarget | File): void => {
+    panes.show('inspector');
+    void inspector.inspect(target);
+  };
   const work = fileWork(client, () => terminal);
-  files.actions = work;
-  watchDrops({ import: work.importAll, open: work.openAll });
+  files.actions = { ...work, inspect: (path) => inspect({ path }) };
+  watchDrops({
+    import: work.importAll,
+    open: work.openAll,
+    inspect: ([file]) => {
+      if (file) inspect(file);
+    },
+  });
   const forgetJobs = watchLeaving(client, () => terminal.busy);
   client.onEventText(() => files.refresh());
 
@@ -51,9 +63,12 @@ export async function run(client: Client): Promise<void> {
     { name: 'jobs', title: 'Jobs', content: jobs },
     { name: 'files', title: 'Files', content: files },
     { name: 'guest', title: 'Guest', content: guest },
+    { name: 'inspector', title: 'Inspect', content: inspector.place },
     { name: 'lessons', title: 'Lessons', content: lessons },
   ]);
   wire(document, () => panes.showConsole());
+  graph.inspects = true;
+  graph.addEventListener('qsd-inspect', (event) => inspect((event as CustomEvent<InspectTarget>).detail));
   guest.addEventListener('qsd-guest', () => visit.brought('a guest was at work'));
   guest.addEventListener('qsd-plug', () => {
     visit.brought('the plug was pulled');

@@ -1,9 +1,11 @@
-/** Files dropped anywhere on the page: an overlay with two targets, to copy them or to read them in place. */
+/** Files dropped anywhere on the page: an overlay with targets: to copy them, to read them in place, to look into one. */
 
 /** What happens with the files. */
 export interface DropActions {
   import: (files: File[]) => void;
   open: (files: File[]) => void;
+  /** Only looks at them. */
+  inspect: (files: File[]) => void;
 }
 
 /** Watches the whole page. */
@@ -16,14 +18,20 @@ export function watchDrops(actions: DropActions): void {
     'Open in place',
     'To look inside, at once, however large. Nothing is copied, nothing is written.',
   );
-  overlay.append(copy, open);
+  const look = target(
+    'Inspect',
+    'To see what an image consists of, at once, however large. It is only read.',
+  );
+  const targets = [copy, open, look];
+  overlay.append(...targets);
   document.body.append(overlay);
 
   const hide = (): void => {
     overlay.hidden = true;
-    copy.classList.remove('over');
-    open.classList.remove('over');
+    for (const one of targets) one.classList.remove('over');
   };
+  /** Beside the targets a drop is a copy. */
+  const aimed = (event: Event): Element => targets.find((one) => one === event.target) ?? copy;
   const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
 
   document.addEventListener('dragenter', (event) => {
@@ -34,9 +42,8 @@ export function watchDrops(actions: DropActions): void {
   document.addEventListener('dragover', (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
-    if (event.dataTransfer) event.dataTransfer.dropEffect = event.target === open ? 'link' : 'copy';
-    copy.classList.toggle('over', event.target !== open);
-    open.classList.toggle('over', event.target === open);
+    if (event.dataTransfer) event.dataTransfer.dropEffect = aimed(event) === copy ? 'copy' : 'link';
+    for (const one of targets) one.classList.toggle('over', one === aimed(event));
   });
   document.addEventListener('dragleave', (event) => {
     // Only when the pointer leaves the window: moves between elements have a related one.
@@ -49,7 +56,9 @@ export function watchDrops(actions: DropActions): void {
     const files = [...(event.dataTransfer?.items ?? [])]
       .filter((item) => item.kind === 'file' && !item.webkitGetAsEntry()?.isDirectory)
       .flatMap((item) => item.getAsFile() ?? []);
-    if (files.length > 0) (event.target === open ? actions.open : actions.import)(files);
+    const to = aimed(event);
+    if (files.length > 0)
+      (to === open ? actions.open : to === look ? actions.inspect : actions.import)(files);
   });
 }
 

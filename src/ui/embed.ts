@@ -49,3 +49,18 @@ document.head.prepend(h('style', {}, theme));
 wire(document);
 for (const [name, element] of Object.entries(ELEMENTS))
   if (!customElements.get(name)) customElements.define(name, element);
+
+/** The inspector is large, and few pages have one: it is fetched when one is there. */
+function findInspector(): boolean {
+  if (!document.querySelector('qsd-inspector')) return false;
+  void import('./inspector/element').then(({ QsdInspector }) => {
+    if (!customElements.get('qsd-inspector')) customElements.define('qsd-inspector', QsdInspector);
+  });
+  return true;
+}
+if (!findInspector()) {
+  const later = new MutationObserver(() => {
+    if (findInspector()) later.disconnect();
+  });
+  later.observe(document, { childList: true, subtree: true });
+}

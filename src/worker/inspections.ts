@@ -27,7 +27,7 @@ export async function serveInspection(
     const { files, path } =
       target instanceof File ? await beside(host.files, target) : { files: host.files, path: null };
     const inspection = await inspect(
-      { files, newEngine: () => host.newEngine(), turn, daemon: host.daemon },
+      { files, hidden: path !== null, newEngine: () => host.newEngine(), turn, daemon: host.daemon },
       path !== null ? { path } : (target as InspectTarget),
     );
     expose(served(inspection), port);

@@ -82,8 +82,8 @@ export class AppPage {
     return this.text();
   }
 
-  /** Drops files on the page, at one of the two targets. */
-  async drop(target: 'copy' | 'open', files: { name: string; content: Buffer }[]): Promise<void> {
+  /** Drops files on the page, at one of the targets. */
+  async drop(target: 'copy' | 'open' | 'inspect', files: { name: string; content: Buffer }[]): Promise<void> {
     const data = files.map(({ name, content }) => ({ name, content: content.toString('base64') }));
     await this.page.evaluate(
       ([where, list]) => {
@@ -95,7 +95,9 @@ export class AppPage {
           to.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: transfer }));
         };
         send('dragenter', document.body);
-        const to = document.querySelectorAll('.drop > div')[where === 'copy' ? 0 : 1] ?? document.body;
+        const to =
+          document.querySelectorAll('.drop > div')[['copy', 'open', 'inspect'].indexOf(where)] ??
+          document.body;
         send('dragover', to);
         send('drop', to);
       },

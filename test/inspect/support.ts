@@ -11,6 +11,7 @@ export function inspectPath(path: string): Promise<Inspection> {
   return inspect(
     {
       files: new NodeStore(),
+      hidden: false,
       newEngine,
       turn: () => new Promise((done) => setImmediate(done)),
       daemon: () => null,

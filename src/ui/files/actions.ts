@@ -27,6 +27,8 @@ export function fileWork(client: Client, console: () => QsdConsole | null): File
     open: () => void pickFiles().then(openAll),
     export: (path) => console()?.runTask(`export ${quoted(path)}`, (io) => exportFiles(client, [path], io)),
     remove: (path, kind) => console()?.enter(`rm ${kind === 'file' ? '' : '-r '}${quoted(path)}`),
+    // Only a page with an inspector can.
+    inspect: null,
     choose: (path) => console()?.insert(`${quoted(path)} `),
   };
 }

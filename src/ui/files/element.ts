@@ -9,11 +9,14 @@ export interface FilesActions {
   open: () => void;
   export(path: string): void;
   remove(path: string, kind: FileEntry['kind']): void;
+  /** Null: nobody can. */
+  inspect: ((path: string) => void) | null;
   /** The user chose a file to type its name. */
   choose(path: string): void;
 }
 
 const ICONS = {
+  inspect: 'M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9m3.3 7.8 3.2 3.2',
   download: 'M8 2.5v8m-3.5-3L8 11l3.5-3.5M3 13.5h10',
   remove: 'M3 4.5h10M6.5 4.5v-2h3v2m-5 0 .5 9h6l.5-9',
 };
@@ -127,6 +130,9 @@ export class QsdFiles extends HTMLElement {
       void this.update();
     });
     item.append(title);
+    const inspect = this.actions?.inspect;
+    if (kind === 'file' && inspect)
+      item.append(this.act('inspect', `Inspect ${name}`, path, () => inspect(path)));
     if (kind === 'file' && !local)
       item.append(this.act('download', `Save ${name} to your disk`, path, () => this.actions?.export(path)));
     item.append(this.removal({ name, kind, size, local }, path));

@@ -11,6 +11,8 @@ export interface DetailsActions {
   propose: (command: string) => void;
   select: (key: string) => void;
   close: () => void;
+  /** Null: nobody can. */
+  inspect: ((node: string) => void) | null;
 }
 
 /** The content of the panel. */
@@ -24,6 +26,11 @@ export function detailsOf(model: GraphModel, item: GraphItem, actions: DetailsAc
   const facts = h('dl');
   for (const [name, value] of factsOf(item)) facts.append(h('dt', {}, name), h('dd', {}, value));
   const sections: HTMLElement[] = [header, facts];
+  const { inspect } = actions;
+  if (item.kind === 'node' && inspect)
+    sections.push(
+      button({ class: 'inspect', title: 'Look into its image' }, () => inspect(item.name), 'Inspect'),
+    );
   const commands = proposals(model, item);
   if (commands.length > 0)
     sections.push(

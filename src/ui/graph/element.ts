@@ -26,6 +26,8 @@ const TURN = 1.15;
 export class QsdGraph extends HTMLElement {
   /** The daemon. */
   client: Client | null = null;
+  /** Nodes can be inspected: `qsd-inspect` events name them (`detail.node`). */
+  inspects = false;
   private readonly picture = new Picture();
   private readonly sizer = h('div', { class: 'sizer' }, this.picture.world);
   private readonly viewport = h(
@@ -320,6 +322,9 @@ export class QsdGraph extends HTMLElement {
     const scrolled = this.details.scrollTop;
     this.details.replaceChildren(
       ...detailsOf(this.model, item, {
+        inspect: this.inspects
+          ? (node) => this.dispatchEvent(new CustomEvent('qsd-inspect', { detail: { node } }))
+          : null,
         propose: (command) => this.propose(command),
         select: (key) => {
           this.select(key);

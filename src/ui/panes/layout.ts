@@ -2,7 +2,7 @@
 
 /** The areas of the page that can be closed; `tabs` shows one of the rest at a time. */
 export type Area = 'console' | 'graph' | 'tabs';
-export type TabName = 'graph' | 'jobs' | 'files' | 'guest' | 'lessons';
+export type TabName = 'graph' | 'jobs' | 'files' | 'guest' | 'inspector' | 'lessons';
 
 export interface PaneLayout {
   /** Percent of the width that the console has. */
@@ -20,7 +20,7 @@ export const INITIAL: PaneLayout = {
   tab: 'files',
 };
 
-const TABS: readonly TabName[] = ['graph', 'jobs', 'files', 'guest', 'lessons'];
+const TABS: readonly TabName[] = ['graph', 'jobs', 'files', 'guest', 'inspector', 'lessons'];
 
 /**
  * Reads what was kept, as far as it makes sense. `?panes=console,files` in the address wins, and is not kept.
