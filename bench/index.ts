@@ -14,6 +14,7 @@ import { imageLines } from './node/images';
 import { inflateLines } from './node/inflate';
 import { jobLines } from './node/jobs';
 import { luksLines } from './node/luks';
+import { nbdLines } from './node/nbd';
 import { nodeReadLines } from './node/reads';
 import { sizeLine } from './node/size';
 import { type Line, machine, table } from './report';
@@ -46,6 +47,7 @@ try {
     ...(await imageLines()),
     ...(await jobLines()),
     ...(await luksLines()),
+    ...(await nbdLines()),
   );
   console.log(`${machine(version)}\n\n${table(lines)}`);
 } finally {
