@@ -1,9 +1,10 @@
 /** AES of Node.js (OpenSSL, which uses the processor's instructions) for the data plane. */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
 import type { Accelerator, HostAes } from '../engine/index';
+import { nodeCrypto } from './builtins';
 
 /** The block function has no state, so one object serves all requests; padding would keep the last block back. */
 function makeAes(key: Uint8Array): HostAes {
+  const { createCipheriv, createDecipheriv } = nodeCrypto();
   const name = `aes-${key.length * 8}-ecb`;
   const forward = createCipheriv(name, key, null).setAutoPadding(false);
   const backward = createDecipheriv(name, key, null).setAutoPadding(false);

@@ -1,5 +1,5 @@
 /** What all command lines run on: the engine, the host's files and image locks among processes. */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { loadEngine } from '../engine/index';
 import type { Engine } from '../engine/contract';
 import type { FileStore } from '../files/contract';
@@ -17,7 +17,7 @@ export interface NodeEnvironment {
 
 /** Loads the engine, which lies beside the program. */
 export async function nodeEnvironment(): Promise<NodeEnvironment> {
-  const bytes = await readFile(new URL('engine.wasm', import.meta.url));
+  const bytes = readFileSync(new URL('engine.wasm', import.meta.url));
   const engine = await loadEngine(bytes, nodeAccelerator);
   return { engine, files: new NodeStore(), locks: nodeLocks() };
 }

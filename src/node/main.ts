@@ -60,6 +60,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 141 : 1);
 });
 
-const code = await main();
-// What was printed goes out first.
-process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
+void main().then((code) => {
+  // What was printed goes out first.
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
+});

@@ -22,7 +22,7 @@ export async function runTool(tool: Tool, words: string[]): Promise<number> {
       stop.abort();
     });
   }
-  const lines = new LineReader(process.stdin, stop.signal);
+  const lines = new LineReader(() => process.stdin, stop.signal);
   const context: ToolContext = {
     ...(await nodeEnvironment()),
     tls: nodeTls,

@@ -4,8 +4,7 @@
  * Node.js has no fcntl, so real QEMU programs cannot see our claims; docs/files.md says so. Ours see each other through
  * abstract Unix sockets, which end with their process, and see QEMU's byte-range locks in /proc/locks.
  */
-import { accessSync, constants } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { MemoryLocks, Permission } from '../locks';
 import type { Claim, ImageLocks } from '../locks';
@@ -26,7 +25,7 @@ export function nodeLocks(): ImageLocks {
   } catch {
     return new MemoryLocks();
   }
-  return new SharedLocks(socketBoard, { foreign: qemuClaims });
+  return new SharedLocks(socketBoard, { foreign: (identity) => Promise.resolve(qemuClaims(identity)) });
 }
 
 /** Names of listening abstract Unix sockets. */
@@ -38,7 +37,8 @@ const socketBoard: NoticeBoard = {
       server.once('error', (error) => fail(fileError(error)));
       server.listen({ path: `\0${name}`, exclusive: true }, () => done(() => void server.close()));
     }),
-  names: async () => socketNames(await readFile('/proc/net/unix', 'utf8')),
+  // Tables of the kernel are read at once; a promise for them would cost a command a noticeable part of its start.
+  names: () => Promise.resolve(socketNames(readFileSync('/proc/net/unix', 'utf8'))),
 };
 
 /** The names of the abstract sockets in the text of /proc/net/unix, which shows NUL as `@`. */
@@ -53,12 +53,19 @@ export function socketNames(table: string): string[] {
 }
 
 /** What QEMU programs claim on a file of {@link NodeStore}, as far as /proc/locks shows it. */
-async function qemuClaims(identity: string): Promise<Claim[]> {
+function qemuClaims(identity: string): Claim[] {
   const [, device, inode] = /^node:(\d+):(\d+)$/.exec(identity) ?? [];
   if (device === undefined || inode === undefined) return [];
-  // Not there or not readable: nothing can be told, as with a file system without locks.
-  const table = await readFile('/proc/locks', 'utf8').catch(() => '');
-  return parseLocks(table, BigInt(device), BigInt(inode));
+  return parseLocks(lockTable(), BigInt(device), BigInt(inode));
+}
+
+function lockTable(): string {
+  try {
+    return readFileSync('/proc/locks', 'utf8');
+  } catch {
+    // Not there or not readable: nothing can be told, as with a file system without locks.
+    return '';
+  }
 }
 
 /**

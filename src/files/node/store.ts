@@ -1,6 +1,5 @@
 /** The files of the host under Node.js. */
-import { closeSync, constants, createReadStream, fstatSync, openSync, statSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, rmdir, stat, unlink, lstat } from 'node:fs/promises';
+import { closeSync, constants, createReadStream, fstatSync, openSync, promises, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { Errno, FileError } from '../contract';
 import type { FileInfo, FileStore, OpenMode } from '../contract';
@@ -61,7 +60,7 @@ export class NodeStore implements FileStore {
   async list(directory: string): Promise<FileInfo[]> {
     const host = this.hostPath(directory);
     try {
-      const names = await readdir(host);
+      const names = await promises.readdir(host);
       const infos = names.map((name) => describe(join(host, name), name).catch(() => null));
       // A name that vanished since, a dangling link, a device: nothing that could be opened.
       return (await Promise.all(infos)).filter((info) => info !== null).sort(compareNames);
@@ -73,9 +72,9 @@ export class NodeStore implements FileStore {
   async remove(path: string, options: { recursive?: boolean } = {}): Promise<void> {
     const host = this.hostPath(path);
     try {
-      if (!(await lstat(host)).isDirectory()) await unlink(host);
-      else if (options.recursive) await rm(host, { recursive: true });
-      else await rmdir(host);
+      if (!(await promises.lstat(host)).isDirectory()) await promises.unlink(host);
+      else if (options.recursive) await promises.rm(host, { recursive: true });
+      else await promises.rmdir(host);
     } catch (error) {
       throw fileError(error);
     }
@@ -83,7 +82,7 @@ export class NodeStore implements FileStore {
 
   async rename(from: string, to: string): Promise<void> {
     try {
-      await rename(this.hostPath(from), this.hostPath(to));
+      await promises.rename(this.hostPath(from), this.hostPath(to));
     } catch (error) {
       throw fileError(error);
     }
@@ -91,7 +90,7 @@ export class NodeStore implements FileStore {
 
   async makeDirectory(path: string): Promise<void> {
     try {
-      await mkdir(this.hostPath(path));
+      await promises.mkdir(this.hostPath(path));
     } catch (error) {
       throw fileError(error);
     }
@@ -100,7 +99,7 @@ export class NodeStore implements FileStore {
   /** `node:` with the numbers of device and inode, which hard links share. */
   async identity(path: string): Promise<string> {
     try {
-      const { dev, ino } = await stat(this.hostPath(path), { bigint: true });
+      const { dev, ino } = statSync(this.hostPath(path), { bigint: true });
       return `node:${dev}:${ino}`;
     } catch (error) {
       throw fileError(error);
@@ -116,7 +115,7 @@ export class NodeStore implements FileStore {
 
 async function describe(host: string, name: string): Promise<FileInfo> {
   try {
-    const stats = await stat(host);
+    const stats = await promises.stat(host);
     if (stats.isDirectory()) return { name, kind: 'directory', size: 0, modified: stats.mtimeMs };
     if (!stats.isFile()) throw new FileError(Errno.EINVAL);
     return { name, kind: 'file', size: stats.size, allocated: stats.blocks * 512, modified: stats.mtimeMs };

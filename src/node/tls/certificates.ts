@@ -1,7 +1,8 @@
 /** What is looked at in the certificates of tls-creds-x509 before they are used, with the words of QEMU. */
-import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { CredentialFile, X509Files } from '../../daemon/objects/tls-creds';
 import { QmpError } from '../../qapi/index';
+import { nodeCrypto } from '../builtins';
 import { elements } from './der';
 
 const BAD_HEADER = 'Base64 unexpected header error.';
@@ -38,6 +39,7 @@ function hasBlock(file: CredentialFile, kind: string): boolean {
 
 function certificates(file: CredentialFile): X509Certificate[] | null {
   try {
+    const { X509Certificate } = nodeCrypto();
     return blocks(file, 'CERTIFICATE').map((text) => new X509Certificate(text));
   } catch {
     return null;
@@ -113,7 +115,7 @@ function checkPair(certificate: CredentialFile, key: CredentialFile, password: s
   }
   let own: KeyObject;
   try {
-    own = createPrivateKey({
+    own = nodeCrypto().createPrivateKey({
       key: Buffer.from(key.content),
       format: 'pem',
       ...(password !== null && { passphrase: password }),
@@ -121,7 +123,7 @@ function checkPair(certificate: CredentialFile, key: CredentialFile, password: s
   } catch {
     throw refuse('Decryption has failed.');
   }
-  if (!createPublicKey(own).equals(first.publicKey)) {
+  if (!nodeCrypto().createPublicKey(own).equals(first.publicKey)) {
     throw refuse('The certificate and the given key do not match.');
   }
 }

@@ -1,16 +1,9 @@
 /** Connections over TLS, in either direction, on top of a socket that is connected already. */
 import type { Socket } from 'node:net';
-import {
-  checkServerIdentity,
-  connect,
-  createServer,
-  type SecureContextOptions,
-  type ConnectionOptions,
-  type TlsOptions,
-  type TLSSocket,
-} from 'node:tls';
+import type { SecureContextOptions, ConnectionOptions, TlsOptions, TLSSocket } from 'node:tls';
 import type { Authorize, TlsCredentials } from '../../daemon/objects/tls-creds';
 import type { Upgrade } from '../../nbd/index';
+import { tlsModule } from '../builtins';
 import { SocketStream } from '../socketstream';
 import { certificateFailure, handshakeFailure } from './failures';
 import { subjectName } from './name';
@@ -82,7 +75,7 @@ export function acceptTls(credentials: TlsCredentials, authorize: Authorize | nu
 
 function accepted(options: TlsOptions, raw: Socket): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const server = createServer(options);
+    const server = tlsModule().createServer(options);
     server.once('secureConnection', resolve);
     server.once('tlsClientError', (error) => {
       raw.destroy();
@@ -128,7 +121,7 @@ export function connectTls(credentials: TlsCredentials, hostname: string | null)
 
 function connected(options: ConnectionOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connect(options);
+    const socket = tlsModule().connect(options);
     const fail = (error: unknown): void => {
       socket.destroy();
       reject(new Error(handshakeFailure(error)));
@@ -145,6 +138,6 @@ function connected(options: ConnectionOptions): Promise<TLSSocket> {
 function checkServer(socket: TLSSocket, hostname: string | null): void {
   if (!socket.authorized) throw new Error(certificateFailure(codeOf(socket)));
   if (hostname === null) throw new Error('No hostname for certificate validation');
-  if (checkServerIdentity(hostname, socket.getPeerCertificate()))
+  if (tlsModule().checkServerIdentity(hostname, socket.getPeerCertificate()))
     throw new Error(`Certificate does not match the hostname ${hostname}`);
 }
