@@ -94,7 +94,7 @@ export const enum Prealloc {
 export interface NodeStats {
   readBytes: number;
   writtenBytes: number;
-  /** Zero writes and discards. */
+  /** Of discards; zero writes do not count, as in QEMU. */
   unmappedBytes: number;
   reads: number;
   writes: number;

@@ -12,5 +12,5 @@ export function cvtnum(text: string): bigint | SizeMistake {
 
 /** A number of bytes in decimal digits, exact also above 2^53 where JavaScript's own text is not. */
 export function decimal(value: number | bigint): string {
-  return BigInt(value).toString();
+  return Number.isSafeInteger(value) ? String(value) : BigInt(value).toString();
 }

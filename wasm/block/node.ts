@@ -213,19 +213,13 @@ export abstract class BlockNode {
 
   /** Makes a range read as zeros; by writing data where the driver knows no other way. */
   pzero(offset: i64, bytes: i64, flags: i32): i32 {
-    this.count(StatsRecord.UNMAPS, 1);
     if (!this.discards) flags &= ~Request.MAY_UNMAP;
     let r = this.dirty && bytes ? touchBitmaps(this, offset, bytes) : 0;
     const end = offset + bytes;
     if (end > this.writeThreshold) this.passThreshold(end);
     if (r === 0) r = this.zeroPieces(offset, bytes, flags);
-    if (r < 0) {
-      this.count(StatsRecord.FAILED_UNMAPS, 1);
-      if (this.dirty) fitBitmaps(this);
-    } else {
-      this.count(StatsRecord.UNMAPPED_BYTES, <f64>bytes);
-      this.wrote(end);
-    }
+    if (r === 0) this.wrote(end);
+    else if (this.dirty) fitBitmaps(this);
     return r;
   }
 

@@ -91,24 +91,16 @@ export function requestWriteCompressed(
 export function requestZero(node: BlockNode, offset: f64, bytes: f64, flags: i32): i32 {
   let r = writable(node, flags);
   if (r === 0 && !inside(node, offset, bytes)) r = -Err.EIO;
-  if (r < 0) {
-    node.count(StatsRecord.FAILED_UNMAPS, 1);
-    return r;
-  }
-  const start = clock();
+  if (r < 0) return r;
   r = node.pzero(<i64>offset, <i64>bytes, flags);
   if (r === 0 && flags & Request.FUA) r = node.pflush();
-  node.count(StatsRecord.UNMAP_TIME, clock() - start);
   return r;
 }
 
 export function requestDiscard(node: BlockNode, offset: f64, bytes: f64): i32 {
   let r = writable(node, 0);
   if (r === 0 && !inside(node, offset, bytes)) r = -Err.EIO;
-  if (r < 0) {
-    node.count(StatsRecord.FAILED_UNMAPS, 1);
-    return r;
-  }
+  if (r < 0) return r;
   const start = clock();
   r = node.pdiscard(<i64>offset, <i64>bytes);
   node.count(StatsRecord.UNMAP_TIME, clock() - start);

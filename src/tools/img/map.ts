@@ -1,7 +1,7 @@
 /** qemu-img map */
 import { Status } from '../../engine/contract';
 import type { BlockUser, NodeView } from '../../graph';
-import { step, ToolFailure } from '../failure';
+import { step, toFailure, ToolFailure } from '../failure';
 import { decimal } from '../sizes';
 import { Pace } from '../pace';
 import { COMMON, readOutputFormat, readSizeArgument, type Verb, type VerbSession } from './verb';
@@ -44,8 +44,13 @@ export const map: Verb = {
     );
     const length = await step(`Failed to get size for '${name}': `, () => user.length());
     const end = max === undefined ? length : Math.min(length, Number(start + max));
-    const printer = output === 'human' ? new HumanMap(session) : new JsonMap(session);
-    await walk(session, user, Number(start), end, printer);
+    const rows = new Rows((text) => session.context.stdout(text));
+    const printer = output === 'human' ? new HumanMap(rows) : new JsonMap(rows);
+    try {
+      await walk(session, user, Number(start), end, printer);
+    } finally {
+      rows.flush();
+    }
     return 0;
   },
 };
@@ -65,6 +70,28 @@ interface Entry {
   filename: string;
 }
 
+/** Places that are looked up between two looks at the clock; each reads one table at the most. */
+const LOOK_UPS = 64;
+/** Rows go out when they are this many characters. */
+const OUTPUT = 16 * 1024;
+
+/** Joins rows, for there may be very many, and each way out costs more than a row. */
+class Rows {
+  private text = '';
+
+  constructor(private readonly out: (text: string) => void) {}
+
+  print(text: string): void {
+    this.text += text;
+    if (this.text.length >= OUTPUT) this.flush();
+  }
+
+  flush(): void {
+    this.out(this.text);
+    this.text = '';
+  }
+}
+
 interface MapPrinter {
   entry(entry: Entry): void;
   end(last: Entry): void;
@@ -79,15 +106,18 @@ async function walk(
 ): Promise<void> {
   const pace = new Pace(session.context);
   let current = emptyEntry(start);
-  for (let at = start; at < end;) {
-    const next = await step('Could not read file metadata: ', () => lookUp(session, user, at, end - at));
-    if (continues(current, next)) {
-      current.length += next.length;
-    } else {
-      if (current.length > 0) printer.entry(current);
-      current = next;
+  let at = start;
+  while (at < end) {
+    for (let i = 0; i < LOOK_UPS && at < end; i++) {
+      const next = tryLookUp(session, user, at, end - at);
+      if (continues(current, next)) {
+        current.length += next.length;
+      } else {
+        if (current.length > 0) printer.entry(current);
+        current = next;
+      }
+      at += next.length;
     }
-    at += next.length;
     await pace.rest(at - start, end - start);
   }
   printer.end(current);
@@ -117,6 +147,14 @@ function continues(before: Entry, next: Entry): boolean {
     (before.offset === undefined) === (next.offset === undefined) &&
     (before.offset === undefined || before.offset + before.length === next.offset)
   );
+}
+
+function tryLookUp(session: VerbSession, user: BlockUser, start: number, bytes: number): Entry {
+  try {
+    return lookUp(session, user, start, bytes);
+  } catch (error) {
+    throw toFailure(error).prefixed('Could not read file metadata: ');
+  }
 }
 
 /** Goes down from the top until a node knows the bytes. */
@@ -159,7 +197,7 @@ function skipFilters(node: NodeView): NodeView {
 }
 
 class HumanMap implements MapPrinter {
-  constructor(private readonly session: VerbSession) {
+  constructor(private readonly rows: Rows) {
     this.row('Offset', 'Length', 'Mapped to', 'File');
   }
 
@@ -176,7 +214,7 @@ class HumanMap implements MapPrinter {
   }
 
   private row(start: string, length: string, offset: string, file: string): void {
-    this.session.context.stdout(`${start.padEnd(15)} ${length.padEnd(15)} ${offset.padEnd(15)} ${file}\n`);
+    this.rows.print(`${start.padEnd(15)} ${length.padEnd(15)} ${offset.padEnd(15)} ${file}\n`);
   }
 }
 
@@ -185,13 +223,13 @@ const hex = (value: number): string => (value === 0 ? '0' : `0x${value.toString(
 class JsonMap implements MapPrinter {
   private separator = '';
 
-  constructor(private readonly session: VerbSession) {
-    session.context.stdout('[');
+  constructor(private readonly rows: Rows) {
+    rows.print('[');
   }
 
   entry(entry: Entry): void {
     const offset = entry.offset === undefined ? '' : `, "offset": ${decimal(entry.offset)}`;
-    this.session.context.stdout(
+    this.rows.print(
       `${this.separator}{ "start": ${decimal(entry.start)}, "length": ${decimal(entry.length)}, ` +
         `"depth": ${entry.depth}, "present": ${entry.present}, "zero": ${entry.zero}, "data": ${entry.data}, ` +
         `"compressed": ${entry.compressed}${offset}}`,
@@ -201,6 +239,6 @@ class JsonMap implements MapPrinter {
 
   end(last: Entry): void {
     this.entry(last);
-    this.session.context.stdout(']\n');
+    this.rows.print(']\n');
   }
 }
