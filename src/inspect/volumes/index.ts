@@ -1,0 +1,3 @@
+/** Partitions, what lies in them, and the files of common file systems. */
+export { openFiles } from './files/open';
+export { readLayout } from './layout';
