@@ -2,7 +2,7 @@
 import { toJson } from '../qapi/json-print';
 import { setMember, type QmpObject, type QmpValue } from '../qapi/value';
 import { GraphError } from './errors';
-import { Role, type BlockNode } from './node';
+import { Role, type BlockNode, type Link } from './node';
 
 /** QEMU's buffer for a file name holds this many bytes and a zero. */
 const MAX_NAME = 4095;
@@ -92,7 +92,9 @@ export function refreshFilename(node: BlockNode): void {
     node.exactFilename = plain ? primary.exactFilename : '';
   }
   const full: QmpObject = { ...strong, driver: node.driver };
-  for (const link of [...node.links].reverse()) {
+  // Lists keep the order of their numbers, whichever link is the newest.
+  const place = ({ name }: Link): number => Number(name.split('.')[1] ?? 0);
+  for (const link of [...node.links].reverse().sort((a, b) => place(a) - place(b))) {
     if (link.role & Role.COW && !overridden) continue;
     const [list = '', index] = link.name.split('.');
     if (index === undefined) setMember(full, link.name, link.node.fullOpenOptions);

@@ -183,6 +183,55 @@ describe('mirrors', () => {
     );
   });
 
+  it('fill an image that is there, whatever it held, while guests write', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(action, { maxLength: 10 }),
+        fc.array(action, { maxLength: 20 }),
+        fc.constantFrom('qcow2', 'raw'),
+        fc.constantFrom('background', 'write-blocking'),
+        fc.boolean(),
+        async (before, during, format, mode, complete) => {
+          const test = await openDaemon();
+          await image(test, 's');
+          // What the target holds before must not show afterwards.
+          const filename = `t.${format}`;
+          const file = { driver: 'file', filename };
+          await test.daemon.graph.createImage({ filename, format, values: { size: SIZE } });
+          await must(test, 'blockdev-add', { driver: format, 'node-name': 'old', file });
+          const stale = await Guest.on(test, 'old');
+          stale.write(99, 64 * SECTOR, 1500 * SECTOR);
+          await stale.user.close();
+          await must(test, 'blockdev-del', { 'node-name': 'old' });
+          const guest = await Guest.on(test, 's');
+          for (const each of before) await act(guest, each);
+          await must(test, 'drive-mirror', {
+            device: 's',
+            target: filename,
+            format,
+            mode: 'existing',
+            sync: 'full',
+            'copy-mode': mode,
+            'node-name': 't',
+            'job-id': 'j',
+          });
+          for (const each of during) await act(guest, each);
+          await until(() => came(test, 'BLOCK_JOB_READY'));
+          await must(test, complete ? 'block-job-complete' : 'block-job-cancel', { device: 'j' });
+          await until(() => gone(test));
+          expect(same(guest.content(), guest.model)).toBe(true);
+          await guest.user.close();
+          if (test.daemon.graph.find('t'))
+            await must(test, 'blockdev-del', { 'node-name': 't' }).catch(() => undefined);
+          await must(test, 'blockdev-add', { driver: format, 'node-name': 'after', 'read-only': true, file });
+          expect(same(contentOf(test, 'after'), guest.model)).toBe(true);
+          await test.daemon.end();
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+
   it('commit the active layer into the base, whatever guests write', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -145,6 +145,7 @@ export class GraphChange {
       return;
     }
     this.touch(parent);
+    this.bringForward(link, parent);
     if (link.role & Role.COW) {
       this.later(() => {
         parent.engine.setBacking(parent.handle, to.handle);
@@ -153,6 +154,17 @@ export class GraphChange {
     } else {
       this.repoint(parent, from, to);
     }
+  }
+
+  /** In lists of the graph a link that leads elsewhere now is the newest of its node. */
+  private bringForward(link: Link, { links }: BlockNode): void {
+    const at = links.indexOf(link);
+    links.splice(at, 1);
+    links.unshift(link);
+    this.did(() => {
+      remove(links, link);
+      links.splice(at, 0, link);
+    });
   }
 
   private repoint(parent: BlockNode, from: BlockNode, to: BlockNode): void {
