@@ -43,6 +43,7 @@ export const enum Driver {
   COPY_BEFORE_WRITE = 14,
   SNAPSHOT_ACCESS = 15,
   LUKS = 16,
+  NBD = 17,
 }
 
 /** Flags of write and write-zeroes requests. */
@@ -417,4 +418,17 @@ export const enum LogFlag {
   DISCARD = 4,
   /** A mark, whose data is text. */
   MARK = 8,
+}
+
+/** What is asked of a disk that the host has elsewhere. */
+export const enum RemoteOp {
+  READ = 0,
+  WRITE = 1,
+  ZERO = 2,
+  DISCARD = 3,
+  FLUSH = 4,
+  /** Answers the count of bytes that the status is true for, and below it, in STATUS_BITS, DATA and ZERO of {@link Bits}. */
+  STATUS = 5,
+  CLOSE = 6,
+  STATUS_BITS = 2,
 }

@@ -21,6 +21,11 @@ export declare function fileExtent(file: i32, at: f64): f64;
 export declare function filePunch(file: i32, at: f64, bytes: f64): i32;
 /** Gives the file back. */
 export declare function fileClose(file: i32): void;
+/**
+ * Has a disk that is elsewhere do a RemoteOp with a range; `argument` is an address in linear memory, or the flags of a
+ * zero write. EAGAIN: the host has not got what is needed yet, and has noted what that is.
+ */
+export declare function remoteRequest(disk: i32, op: i32, argument: usize, at: f64, bytes: f64): f64;
 /** Compresses with zstd into `limit` bytes; answers the length, or 0 if it does not fit. EIO: zstd is not loaded. */
 export declare function zstdCompress(from: usize, bytes: i32, to: usize, limit: i32): i32;
 /** Decompresses exactly `size` bytes with zstd and answers `size`; EIO: the data is damaged, or zstd is not loaded. */

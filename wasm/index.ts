@@ -408,3 +408,4 @@ export * from './exports/storagefilters';
 export * from './exports/throttle';
 export * from './exports/quorum';
 export * from './exports/vmstate';
+export * from './exports/remote';

@@ -15,6 +15,8 @@ import type { Codecs } from './codecs';
 import type { EngineBitmaps } from './bitmaps';
 import type { Filters } from './filters';
 import type { EngineMirror } from './mirror';
+import type { Presence } from './presence';
+import type { OpenRemote } from './remote';
 import type { Quorum, QuorumEvent } from './quorum';
 import type { StorageFilters, VerifyEvent } from './storagefilters';
 import type { Throttle } from './throttle';
@@ -310,6 +312,10 @@ export interface Engine {
   /** Dirty bitmaps of nodes. */
   readonly bitmaps: EngineBitmaps;
   readonly filters: Filters;
+  /** Requests on nodes that are elsewhere. */
+  readonly presence: Presence;
+  /** A node over a disk that is elsewhere. The node owns the disk and closes it. */
+  readonly openRemote: OpenRemote;
   readonly quorum: Quorum;
   readonly storageFilters: StorageFilters;
   /** Limits of throughput. */

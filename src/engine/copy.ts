@@ -2,6 +2,7 @@
 import { Copy } from '../../wasm/abi';
 import { BlockError, type NodeHandle } from './contract';
 import type { EngineExports } from './exports';
+import type { Presence } from './presence';
 
 /** What is to be copied. */
 export interface CopyRequest {
@@ -30,6 +31,23 @@ export interface CopyResult {
   moved: number;
   /** What stopped it, behind `done`; null: it is complete. */
   failure: { operation: 'read' | 'write'; error: BlockError } | null;
+}
+
+/**
+ * Runs a copy as often as it takes to have all that it needs. What it wrote to a target elsewhere may fail after the copy:
+ * then nothing of it counts.
+ */
+export async function copyPresent<T extends CopyResult>(
+  presence: Presence,
+  copy: () => T,
+): Promise<CopyResult> {
+  if (!presence.active) return copy();
+  try {
+    return await presence.whenPresent(copy);
+  } catch (error) {
+    if (!(error instanceof BlockError)) throw error;
+    return { done: 0, written: 0, moved: 0, failure: { operation: 'write', error } };
+  }
 }
 
 /** Answers how far it got; it throws only what is no failure of a read or a write. */

@@ -41,6 +41,8 @@ import type { Codecs } from './codecs';
 import type { EngineExports } from './exports';
 import { makeFilters, type Filters } from './filters';
 import { makeMirror, type EngineMirror } from './mirror';
+import { RequestPresence, type Presence } from './presence';
+import { makeOpenRemote, type OpenRemote } from './remote';
 import { makeWriteBack } from './writeback';
 import { makeQuorum, type Quorum } from './quorum';
 import { makeStorageFilters, type StorageFilters } from './storagefilters';
@@ -108,6 +110,8 @@ class WasmEngine implements Engine {
   readonly mirror: EngineMirror;
   readonly writeBack: (node: NodeHandle) => Promise<void> | null;
   readonly backup: EngineBackup;
+  readonly presence: Presence = new RequestPresence();
+  readonly openRemote: OpenRemote;
   /** Why the instance is dead; null: it is not. */
   #trap: string | null = null;
 
@@ -164,6 +168,7 @@ class WasmEngine implements Engine {
     );
     this.writeBack = makeWriteBack(this.#wasm, this.#host, (run) => this.#call(run));
     this.mirror = makeMirror(this.#wasm, (run) => this.#call(run));
+    this.openRemote = makeOpenRemote(this.#wasm, this.#host.disks, (run) => this.#call(run));
     this.backup = makeBackup(this.#wasm, (run) => this.#call(run));
   }
 

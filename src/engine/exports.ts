@@ -4,6 +4,7 @@ import type { CryptoExports } from './crypto';
 import type { FilterExports } from './filters';
 import type { MirrorExports } from './mirror';
 import type { QuorumExports } from './quorum';
+import type { RemoteExports } from './remote';
 import type { StorageFilterExports } from './storagefilters';
 import type { ThrottleExports } from './throttle';
 import type { VmStateExports } from './vmstate';
@@ -16,6 +17,7 @@ export interface EngineExports
     BackupExports,
     MirrorExports,
     QuorumExports,
+    RemoteExports,
     StorageFilterExports,
     ThrottleExports,
     VmStateExports {

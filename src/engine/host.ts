@@ -4,6 +4,7 @@ import type { BlockFile } from '../files/contract';
 import { acceleratorImports, type Accelerator } from './accelerator';
 import { CodecTable } from './codecs';
 import { BlockError } from './contract';
+import { RemoteTable } from './remote';
 import { quorumImports, type QuorumEvent } from './quorum';
 import { mismatchImports, type VerifyEvent } from './storagefilters';
 import type { Zstd } from './zstd';
@@ -23,6 +24,7 @@ export class Host {
   readonly #engine: object;
   readonly #files: (BlockFile | null)[] = [];
   readonly codecs = new CodecTable();
+  readonly disks = new RemoteTable();
   /** Set as soon as the instance exists. */
   memory!: WebAssembly.Memory;
   onCorruption: CorruptionReport | null = null;
@@ -88,6 +90,7 @@ export class Host {
   closeAll(): void {
     for (const file of this.#files) file?.close();
     this.#files.length = 0;
+    this.disks.closeAll();
   }
 
   /** Has zstd work on pieces of linear memory; EIO if it is not loaded, or if it traps. */
@@ -142,6 +145,8 @@ export class Host {
         this.#files[id]?.close();
         this.#files[id] = null;
       },
+      remoteRequest: (...request: number[]) =>
+        value(() => this.disks.request(request, (at, bytes) => this.view(at, bytes))),
       clock: () => performance.now(),
       zstdCompress: (from, bytes, to, limit) =>
         this.#zstd((zstd, piece) => zstd.compress(piece(from, bytes), piece(to, limit))),

@@ -31,8 +31,10 @@ import type {
 } from '../qapi/types.generated';
 import type { QmpObject, QmpValue } from '../qapi/value';
 
+import type { OpenNbd } from './nbd';
 import type { NewOverlay, PlacedOverlay } from './changes/overlay';
 
+export type { NbdDevice, NbdTarget, OpenNbd } from './nbd';
 export type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo };
 
 /** A value of QMP or of a list of options. Integers are exact to 2^53. */
@@ -71,6 +73,8 @@ export interface GraphEnvironment {
   policy?: OpenPolicy;
   /** A blkverify node found a difference, which ends a real program at once. Called from inside the request. */
   onMismatch?(): void;
+  /** Opens exports of NBD servers. Absent: nothing can be connected to from here. */
+  openNbd?: OpenNbd;
 }
 
 /** How a block backend may cache. The names are those of `-t` (tools.md 0.3). */
@@ -187,6 +191,11 @@ export interface BlockUser {
   setPermissions(perm: number, shared: number): Promise<void>;
   /** Bytes. */
   length(): number;
+  /**
+   * Sends requests of this and other users as often as it takes for what is on other machines to be here; see the engine's
+   * `Presence`. Where all is here its answer, or what it throws, is there at once.
+   */
+  present<T>(request: () => T): T | Promise<T>;
   read(offset: number, bytes: number, buffer: IoBuffer, at?: number): void;
   /** `flags` are `RequestFlag`s of the engine. */
   write(offset: number, bytes: number, buffer: IoBuffer, at?: number, flags?: number): void;
@@ -195,7 +204,8 @@ export interface BlockUser {
   writeZeroes(offset: number, bytes: number, flags?: number): void;
   discard(offset: number, bytes: number): void;
   flush(): void;
-  truncate(size: number, preallocation?: Prealloc): void;
+  /** @param exact a disk of another size than this will not do; else one that cannot change may stay larger */
+  truncate(size: number, preallocation?: Prealloc, exact?: boolean): void;
   /** The state of a virtual machine that the image keeps beside the disk. ENOTSUP: it keeps none. */
   readVmState(offset: number, bytes: number, buffer: IoBuffer): void;
   writeVmState(offset: number, bytes: number, buffer: IoBuffer): void;
@@ -261,7 +271,7 @@ export interface ImageAmendment {
 /** A check under way. */
 export interface ImageCheck {
   /** Works on for a few milliseconds; false: it is complete. It throws where the check cannot go on. */
-  step(): boolean;
+  step(): boolean | Promise<boolean>;
   /** Ends the check at any time, and answers what it counted so far. */
   end(): CheckResult;
 }

@@ -177,7 +177,7 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
       const options = { name: '', perm: Permission.RESIZE, shared: Permission.ALL, writeThrough: false };
       const user = await NodeUser.attach(this, node, options);
       try {
-        user.truncate(target.size);
+        await user.present(() => user.truncate(target.size, undefined, true));
       } finally {
         await user.closeNow();
       }
@@ -185,14 +185,18 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
   }
 
   snapshotInternal(device: string, name: string): Promise<void> {
-    return this.exclusive(async () => createInternal(this.opener.table.lookup(device, device), device, name));
+    return this.exclusive(async () => {
+      const node = this.opener.table.lookup(device, device);
+      await node.engine.presence.whenPresent(() => createInternal(node, device, name));
+    });
   }
 
   snapshotDeleteInternal(target: { device: string; id?: string; name?: string }): Promise<SnapshotInfo> {
     const { device, id, name } = target;
-    return this.exclusive(async () =>
-      deleteInternal(this.opener.table.lookup(device, device), device, id, name),
-    );
+    return this.exclusive(async () => {
+      const node = this.opener.table.lookup(device, device);
+      return node.engine.presence.whenPresent(() => deleteInternal(node, device, id, name));
+    });
   }
 
   placeOverlay(node: string, overlay: string): Promise<PlacedOverlay> {

@@ -148,11 +148,18 @@ export class BlockNode implements NodeView, LinkParent {
   }
 
   /** Flushes and closes in the engine. The node is closed even if this throws. */
-  closeHandle(): void {
+  async closeHandle(): Promise<void> {
     const handle = this.opened;
     this.cacheCleaner.stop();
     this.opened = null;
-    if (handle !== null && !this.lent) this.engine.close(handle);
+    if (handle === null || this.lent) return;
+    const { engine } = this;
+    try {
+      // To be closed is no request that could be sent again, so what is elsewhere gets all there is before.
+      if (engine.presence.active) await engine.presence.whenPresent(() => engine.setReadOnly(handle, true));
+    } finally {
+      engine.close(handle);
+    }
   }
 
   get readOnly(): boolean {

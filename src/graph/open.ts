@@ -119,7 +119,7 @@ export class Opener {
       let guessed = false;
       if (!driver) {
         if (!file) throw new GraphError('Must specify either driver or file');
-        const format = this.probe(state, file);
+        const format = await this.probe(state, file);
         guessed = format === 'raw';
         driver = findDriver(format);
         options.set('driver', format);
@@ -135,7 +135,7 @@ export class Opener {
     }
   }
 
-  private probe(state: Opening, file: BlockNode): string {
+  private async probe(state: Opening, file: BlockNode): Promise<string> {
     const { engine } = this.environment;
     const filename = file.filename;
     if (state.implicit) this.gate({ ...state.implicit, reason: 'probe' }, filename, null);
@@ -143,7 +143,7 @@ export class Opener {
     if (length === 0) return 'raw';
     const buffer = engine.alloc(PROBE_BYTES);
     try {
-      engine.read(file.handle, 0, length, buffer);
+      await engine.presence.whenPresent(() => engine.read(file.handle, 0, length, buffer));
       return probeFormat(buffer.view(0, length), filename);
     } catch (error) {
       const { desc, errno } = toGraphError(error);
@@ -222,6 +222,7 @@ export class Opener {
       locks: this.environment.locks,
       throttleGroups: this.throttleGroups,
       secrets: this.secrets,
+      openNbd: this.environment.openNbd ?? noNbd,
       node,
       find: (name) => this.table.find(name),
       options: state.options,
@@ -363,7 +364,7 @@ export class Opener {
     let failure: unknown = null;
     node.ready = false;
     try {
-      node.closeHandle();
+      await node.closeHandle();
     } catch (error) {
       if (!node.failsOnPurpose) failure = error;
     }
@@ -384,6 +385,10 @@ export class Opener {
 /** Whether the data of the node that is being opened is in files, and not in images: it is no filter and no quorum. */
 function holdsFormat({ parent }: { parent?: BlockNode }): boolean {
   return !parent || (!parent.isFilter && !parent.type.changeableChildren);
+}
+
+function noNbd(): never {
+  throw new GraphError('There are no NBD servers here: nothing can be connected to');
 }
 
 /** An open under way. */

@@ -5,6 +5,7 @@ import {
   type BlockStatus,
   type CheckFinding,
   type CheckRepair,
+  type Engine,
   type IoBuffer,
   type NodeHandle,
   type NodeStats,
@@ -135,6 +136,10 @@ export class NodeUser implements BlockUser, LinkParent {
     return this.node.engine.length(this.handle);
   }
 
+  present<T>(request: () => T): T | Promise<T> {
+    return this.node.engine.presence.present(request);
+  }
+
   read(offset: number, bytes: number, buffer: IoBuffer, at = 0): void {
     this.node.engine.read(this.handle, offset, bytes, buffer, at);
   }
@@ -190,9 +195,9 @@ export class NodeUser implements BlockUser, LinkParent {
     this.node.engine.flush(this.handle);
   }
 
-  truncate(size: number, preallocation?: Prealloc): void {
+  truncate(size: number, preallocation?: Prealloc, exact = false): void {
     this.need(Permission.RESIZE);
-    checkResizable(this.root.node);
+    checkResizable(this.root.node, exact && size !== this.length());
     checkBitmapsResizable(this.root.node);
     try {
       this.node.engine.truncate(this.handle, size, preallocation);
@@ -228,16 +233,32 @@ export class NodeUser implements BlockUser, LinkParent {
     engine.checkStart(handle, repair);
     return {
       step: () => {
-        const before = engine.onFinding;
-        engine.onFinding = report;
-        try {
-          return engine.checkStep(handle);
-        } finally {
-          engine.onFinding = before;
-        }
+        const { presence } = engine;
+        // A step that is repeated finds the same again.
+        if (presence.active) return this.stepElsewhere(handle, report);
+        return checkStep(engine, handle, report);
       },
       end: () => engine.checkEnd(handle),
     };
+  }
+
+  private async stepElsewhere(handle: NodeHandle, report: CheckFinding): Promise<boolean> {
+    const { engine } = this.node;
+    let found: Parameters<CheckFinding>[] = [];
+    const tell = () => {
+      for (const finding of found) report(...finding);
+    };
+    try {
+      const more = await engine.presence.whenPresent(() => {
+        found = [];
+        return checkStep(engine, handle, (...finding) => void found.push(finding));
+      });
+      tell();
+      return more;
+    } catch (error) {
+      tell();
+      throw error;
+    }
   }
 
   changeBackingFile(file: string | null, format: string | null): void {
@@ -302,7 +323,7 @@ export class NodeUser implements BlockUser, LinkParent {
     let failure: unknown = null;
     const simulated = link.node.failsOnPurpose;
     try {
-      if (link.perm & Permission.WRITE) this.flush();
+      if (link.perm & Permission.WRITE) await this.present(() => this.flush());
     } catch (error) {
       failure = error;
     }
@@ -315,12 +336,26 @@ export class NodeUser implements BlockUser, LinkParent {
   }
 }
 
+/** A step of a check whose findings go to `report`. */
+function checkStep(engine: Engine, handle: NodeHandle, report: CheckFinding): boolean {
+  const before = engine.onFinding;
+  engine.onFinding = report;
+  try {
+    return engine.checkStep(handle);
+  } finally {
+    engine.onFinding = before;
+  }
+}
+
 /** Throws the texts for nodes that cannot change their size; a node without tables of its own changes its file's. */
-function checkResizable(top: BlockNode): void {
+function checkResizable(top: BlockNode, exact: boolean): void {
   for (let node: BlockNode | null = top; node;) {
     if (node.readOnly) throw new BlockError(Errno.EACCES, 'Image is read-only');
     if (!node.type.resizable) {
       throw new BlockError(Errno.ENOTSUP, 'Image format driver does not support resize');
+    }
+    if (exact && node.type.exactSize !== undefined) {
+      throw new BlockError(Errno.ENOTSUP, node.type.exactSize);
     }
     const link: Link | undefined = node.links.find(
       ({ role }) => role & Role.PRIMARY && !(role & Role.METADATA),

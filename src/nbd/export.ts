@@ -1,5 +1,6 @@
 /** What a client can reach: a node under a name, with what else the server tells about it. */
 import type { IoBuffer } from '../engine/contract';
+import type { Presence } from '../engine/presence';
 import type { BlockUser } from '../graph/api';
 
 /** A dirty bitmap that clients can ask for as `qemu:dirty-bitmap:NAME`. */
@@ -33,6 +34,8 @@ export interface NbdExport {
 export interface SessionHost {
   /** Data on its way between a connection and the engine: requests are synchronous, so all share one buffer. */
   readonly buffer: IoBuffer;
+  /** Of the engine: exports may be of nodes that are elsewhere. */
+  readonly presence: Presence;
   /** Resolves when everything else had its turn: long work is cut into pieces of a few milliseconds. */
   turn(): Promise<void>;
   /** null: requests may be served now; else they may when it resolves (a change of the graph is being made). */

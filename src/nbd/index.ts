@@ -1,5 +1,6 @@
 export { NbdServer, type Listener } from './server';
 export { ClientHandshake, flagNames, type ListedExport } from './client/handshake';
+export { nbdOpener } from './client/open';
 export { NbdFailure } from './client/options';
 export type { ExportBitmap, NbdExport } from './export';
 export type { ByteStream } from './stream';

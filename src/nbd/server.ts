@@ -65,6 +65,7 @@ export class NbdServer implements HandshakeHost {
     this.buffer = surroundings.engine.alloc(BUFFER_BYTES);
     this.host = {
       buffer: this.buffer,
+      presence: surroundings.engine.presence,
       turn: () => surroundings.turn(),
       held: () => surroundings.held(),
       throttled: () => surroundings.engine.throttle.delay(),

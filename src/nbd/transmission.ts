@@ -86,6 +86,8 @@ export class Transmission {
   /** When the work under way began. */
   private began = 0;
   private ended = false;
+  /** Where answers are gathered while a request is attempted; null: they are sent. */
+  private answers: Message[] | null = null;
   /** When all is paid for that this client was served through throttle nodes; milliseconds of the clock. */
   private due = 0;
   /** Told when a request ends or replies were taken. */
@@ -134,9 +136,13 @@ export class Transmission {
   /** Begins a request; resolves when the next one may be read. */
   private async serve(request: Request, payload: Uint8Array): Promise<void> {
     for (let hold = this.host.held(); hold; hold = this.host.held()) await hold;
-    const work = this.work(request, payload);
     this.running++;
-    if (!this.owes(request) && this.advance(request, work)) {
+    const work = this.work(request, payload);
+    if (this.host.presence.active) {
+      const bytes = Math.min(request.length, MAX_PAYLOAD);
+      this.held += bytes;
+      void this.workElsewhere(request, payload, bytes);
+    } else if (!this.owes(request) && this.advance(request, work)) {
       this.finish(0);
     } else {
       const bytes = Math.min(request.length, MAX_PAYLOAD);
@@ -158,6 +164,39 @@ export class Transmission {
       for (let wait = this.obstacle(request); wait; wait = this.obstacle(request)) await wait;
     } while (!this.advance(request, work));
     this.finish(bytes);
+  }
+
+  /**
+   * Does a request as a whole: it may have to be done again when what it needs is there. What it answers is sent when all of
+   * it is known.
+   */
+  private async workElsewhere(request: Request, payload: Uint8Array, bytes: number): Promise<void> {
+    for (let wait = this.obstacle(request); wait; wait = this.obstacle(request)) await wait;
+    let messages: Message[] = [];
+    try {
+      await this.host.presence.whenPresent(() => {
+        this.answers = messages = [];
+        try {
+          const work = this.work(request, payload);
+          while (work.next().done !== true);
+        } finally {
+          this.answers = null;
+        }
+      });
+    } catch (error) {
+      messages = [this.failed(request, error)];
+    }
+    const delay = this.host.throttled();
+    if (delay > 0) this.due = Math.max(this.due, performance.now() + delay);
+    for (const message of messages) this.send(message);
+    this.finish(bytes);
+  }
+
+  /** The answer to a request that failed. */
+  private failed(request: Request, error: unknown): Message {
+    if (!(error instanceof BlockError)) throw error;
+    const text = FAILURES[request.type] ?? strerror(error.errno);
+    return this.replies.error(request, wireError(error), text);
   }
 
   /** What a request has to wait for; null: nothing. */
@@ -213,9 +252,7 @@ export class Transmission {
         if (performance.now() - this.began > SLICE || this.unsent > MAX_UNSENT) return false;
       }
     } catch (error) {
-      if (!(error instanceof BlockError)) throw error;
-      const text = FAILURES[request.type] ?? strerror(error.errno);
-      this.send(this.replies.error(request, wireError(error), text));
+      this.send(this.failed(request, error));
       return true;
     }
   }
@@ -223,6 +260,10 @@ export class Transmission {
   // ---- sending
 
   private send(message: Message): void {
+    if (this.answers) {
+      this.answers.push(message);
+      return;
+    }
     if (this.outgoing.length === 0) queueMicrotask(() => void this.sendOutgoing());
     for (const piece of message) {
       this.outgoing.push(piece);

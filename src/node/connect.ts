@@ -21,8 +21,11 @@ export async function connectTo(address: SocketAddress, directory = ''): Promise
     case 'inet': {
       const shown = `${address.host}:${address.port}`;
       const port = portOf(address.port, shown);
+      const unknown = new QmpError(`address resolution failed for ${shown}: Name or service not known`);
+      // No name would mean this host.
+      if (address.host === '') throw unknown;
       const host = await lookup(address.host, { family: familyOf(address) }).catch(() => {
-        throw new QmpError(`address resolution failed for ${shown}: Name or service not known`);
+        throw unknown;
       });
       return open({ host: host.address, port }, shown);
     }

@@ -6,6 +6,7 @@ import type { FileStore } from '../files/contract';
 import type { ImageLocks } from '../files/locks';
 import { nodeLocks } from '../files/node/locks';
 import { NodeStore } from '../files/node/store';
+import type { OpenNbd } from '../graph/index';
 import { nodeAccelerator } from './accelerator';
 
 /** The layers below the graph. */
@@ -13,13 +14,19 @@ export interface NodeEnvironment {
   engine: Engine;
   files: FileStore;
   locks: ImageLocks;
+  openNbd: OpenNbd;
 }
 
 /** Loads the engine, which lies beside the program. */
 export async function nodeEnvironment(): Promise<NodeEnvironment> {
   const bytes = readFileSync(new URL('engine.wasm', import.meta.url));
   const engine = await loadEngine(bytes, nodeAccelerator);
-  return { engine, files: new NodeStore(), locks: nodeLocks() };
+  const openNbd: OpenNbd = async (target) => {
+    // Few need it: programs start without.
+    const { nodeNbd } = await import('./nbd/open');
+    return nodeNbd(engine)(target);
+  };
+  return { engine, files: new NodeStore(), locks: nodeLocks(), openNbd };
 }
 
 /** Lets timers, sockets and signals be served. */

@@ -3,11 +3,14 @@ import type { TlsSupport } from '../daemon/objects/tls-creds';
 import type { Engine } from '../engine/contract';
 import type { FileStore } from '../files/contract';
 import type { ImageLocks } from '../files/locks';
+import type { OpenNbd } from '../graph';
 
 export interface ToolContext {
   engine: Engine;
   files: FileStore;
   locks: ImageLocks;
+  /** Opens exports of NBD servers. Absent: nothing can be connected to from here. */
+  openNbd?: OpenNbd;
   /** What the platform knows of certificates. Absent: it has no TLS. */
   tls?: TlsSupport;
   /** Text as the tool prints it, with its line feeds; carriage returns redraw a progress line. */

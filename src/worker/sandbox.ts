@@ -21,6 +21,8 @@ import { openBrowserFiles, type BrowserFiles } from '../files/browser/open';
 import { exportFile, importFile } from '../files/browser/transfer';
 import { FileError } from '../files/contract';
 import { LockError, Permission } from '../files/locks';
+import type { OpenNbd } from '../graph';
+import { nbdOpener } from '../nbd';
 import { JsonParser, QmpError, toJson, type QmpObject, type QmpValue } from '../qapi';
 import type { ToolContext } from '../tools/context';
 import { qemuImg } from '../tools/img';
@@ -126,6 +128,7 @@ export class Sandbox implements WorkerApi {
         },
         files: store.files,
         locks: store.locks,
+        openNbd: (target) => this.opener(context.engine)(target),
         signal,
         stdout: (text) => output.write('stdout', text),
         stderr: (text) => output.write('stderr', text),
@@ -289,10 +292,17 @@ export class Sandbox implements WorkerApi {
     }
   }
 
+  /** How nodes of an engine reach the servers of this page, and bridges. */
+  private opener({ presence }: Engine): OpenNbd {
+    return nbdOpener({ presence, connect: (address) => this.sockets.dial(address) });
+  }
+
   /** Starts a daemon. When `quit` ends it, another one takes its place, as when the program is started again. */
   private launch(store: BrowserFiles, module: WebAssembly.Module): Daemon {
+    const engine = createEngine(module);
     const daemon = new Daemon({
-      engine: createEngine(module),
+      engine,
+      openNbd: this.opener(engine),
       files: store.files,
       locks: store.locks,
       mounts: store.files,

@@ -11,6 +11,7 @@ import { nodeTls } from '../../src/node/tls/index';
 import { nodeChardevs } from '../../src/node/chardevs';
 import { connectTo } from '../../src/node/connect';
 import { listenOn } from '../../src/node/listen';
+import { nbdOpener } from '../../src/nbd';
 
 const MODULE = new WebAssembly.Module(readFileSync('build/engine.wasm'));
 
@@ -45,8 +46,9 @@ function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'>
   let turns = 0;
   // As in a browser where files are in memory, unless a directory has them.
   const tree = directory === undefined ? new MountStore(files) : files;
+  const engine = createEngine(MODULE);
   const daemon = new Daemon({
-    engine: createEngine(MODULE),
+    engine,
     files: tree,
     locks: new MemoryLocks(),
     version: '0.0.0-test',
@@ -65,6 +67,10 @@ function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'>
     ...(directory !== undefined && {
       listen: (address, serve) => listenOn(address, serve, directory),
       connect: (address) => connectTo(address, directory),
+      openNbd: nbdOpener({
+        presence: engine.presence,
+        connect: (address) => connectTo(address, directory),
+      }),
       chardevs: nodeChardevs(directory),
       tls: nodeTls,
     }),

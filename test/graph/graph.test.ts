@@ -278,7 +278,11 @@ describe('drivers to come', () => {
     await world.file('a', 512);
     const vmdk = { driver: 'vmdk', 'node-name': 'v', file: file('a') };
     await refused(graph.blockdevAdd(vmdk), "Not available yet: block driver 'vmdk'");
-    await refused(graph.openImage({ filename: 'nbd://h/x' }), "Not available yet: block driver 'nbd'");
+    await refused(graph.openImage({ filename: 'ssh://h/x' }), "Not available yet: block driver 'ssh'");
+    await refused(
+      graph.openImage({ filename: 'nbd://h/x' }),
+      'There are no NBD servers here: nothing can be connected to',
+    );
     await refused(graph.openImage({ filename: 'a', format: 'ext2' }), "Unknown driver 'ext2'");
     await refused(graph.openImage({ filename: 'ext2:a' }), "Unknown protocol 'ext2'");
     await refused(() => graph.checkCreatable('vdi'), 'Not available yet: creation of vdi images');

@@ -19,6 +19,7 @@ for (const file of readdirSync(corpus).filter((name) => name.endsWith('.txt'))) 
         let input: string[] = [];
         for (const { kind, text, number } of block.lines) {
           if (kind === '!') twins.prepare(text);
+          else if (kind === '&') twins.serve(text);
           else if (kind === '<') input.push(text);
           else if (kind === '=' || kind === '~')
             expect.soft(twins.differences(text, kind === '~'), `line ${number}`).toEqual([]);

@@ -7,6 +7,7 @@
  *   ! COMMAND         preparation: the same real program in both directories; it must succeed
  *   = FILE            the images are equal: guest content, block status (without host offsets), bitmaps; `qemu-img check` clean
  *   ~ FILE            only the guest content is equal (Node.js cannot make holes in a file that is there)
+ *   & COMMAND         qemu-nbd serves in both directories, until the end of the block
  *   < TEXT            lines of standard input for the next command
  * Words are split as by a shell, with '...' and "...".
  */
@@ -18,6 +19,8 @@ import { createEngine } from '../../src/engine';
 import type { Engine } from '../../src/engine/contract';
 import { MemoryLocks } from '../../src/files/locks';
 import { NodeStore } from '../../src/files/node/store';
+import { connectTo } from '../../src/node/connect';
+import { nbdOpener } from '../../src/nbd';
 import type { Tool, ToolContext } from '../../src/tools/context';
 import { qemuImg } from '../../src/tools/img';
 import { qemuIo } from '../../src/tools/io';
@@ -84,8 +87,13 @@ export async function runOurs(
   if (!tool) throw new Error(`no tool ${name}`);
   const lines = [...input];
   const outcome: Outcome = { stdout: '', stderr: '', code: 0 };
+  const mine = engine ?? createEngine(module);
   const context: ToolContext = {
-    engine: engine ?? createEngine(module),
+    engine: mine,
+    openNbd: nbdOpener({
+      presence: mine.presence,
+      connect: (address) => connectTo(address, directory),
+    }),
     files: new NodeStore(directory),
     locks: new MemoryLocks(),
     stdout: (text) => (outcome.stdout += text),
@@ -114,6 +122,7 @@ export function runReal(words: string[], directory: string, input: string[] = []
 
 /** Two directories for one block. */
 export class Twins {
+  private readonly servers: number[] = [];
   private readonly root = mkdtempSync(join(tmpdir(), 'qsd-twins-'));
   readonly real = join(this.root, 'real');
   readonly ours = join(this.root, 'ours');
@@ -123,7 +132,19 @@ export class Twins {
     mkdirSync(this.ours);
   }
 
+  /** Starts a server in both directories; it is there when this returns. */
+  serve(line: string): void {
+    for (const directory of [this.real, this.ours]) {
+      const pidFile = join(directory, `server${this.servers.length}.pid`);
+      const command = `${line} --fork --pid-file ${pidFile}`;
+      const { code, stderr } = runReal(['sh', '-c', command], directory);
+      if (code !== 0) throw new Error(`${line}: ${stderr}`);
+      this.servers.push(Number(readFileSync(pidFile, 'utf8')));
+    }
+  }
+
   remove(): void {
+    for (const pid of this.servers) process.kill(pid);
     rmSync(this.root, { recursive: true });
   }
 

@@ -150,6 +150,12 @@ export abstract class BlockNode {
     thresholdPassed(this.handle, <f64>(end - threshold), <f64>threshold);
   }
 
+  /** Counts a failure; a request whose data is elsewhere comes again, and counts then. */
+  private refused(code: i32, requests: i32, failures: i32): void {
+    if (code === -Err.EAGAIN) this.count(requests, -1);
+    else this.count(failures, 1);
+  }
+
   /** Reads; what is behind the end reads as zeros. */
   pread(offset: i64, bytes: i32, to: usize): i32 {
     this.count(StatsRecord.READS, 1);
@@ -161,7 +167,7 @@ export abstract class BlockNode {
     }
     if (!bytes) return 0;
     const r = this.doRead(offset, bytes, to);
-    if (r < 0) this.count(StatsRecord.FAILED_READS, 1);
+    if (r < 0) this.refused(r, StatsRecord.READS, StatsRecord.FAILED_READS);
     else this.count(StatsRecord.READ_BYTES, <f64>bytes);
     return r;
   }
@@ -186,7 +192,7 @@ export abstract class BlockNode {
     let r = this.dirty ? touchBitmaps(this, offset, bytes) : 0;
     if (r === 0) r = this.doWrite(offset, bytes, from);
     if (r < 0) {
-      this.count(StatsRecord.FAILED_WRITES, 1);
+      this.refused(r, StatsRecord.WRITES, StatsRecord.FAILED_WRITES);
       if (this.dirty) fitBitmaps(this);
     } else {
       this.count(StatsRecord.WRITTEN_BYTES, <f64>bytes);
@@ -203,7 +209,7 @@ export abstract class BlockNode {
     let r = this.dirty && bytes ? touchBitmaps(this, offset, bytes) : 0;
     if (r === 0) r = this.doWriteCompressed(offset, bytes, from);
     if (r < 0) {
-      this.count(StatsRecord.FAILED_WRITES, 1);
+      this.refused(r, StatsRecord.WRITES, StatsRecord.FAILED_WRITES);
     } else if (bytes) {
       this.count(StatsRecord.WRITTEN_BYTES, <f64>bytes);
       this.wrote(offset + bytes);
@@ -249,6 +255,10 @@ export abstract class BlockNode {
     this.unflushed = true;
     if (r === 0) r = this.doDiscard(offset, bytes);
     if (r === -Err.ENOTSUP) r = 0;
+    if (r === -Err.EAGAIN) {
+      this.count(StatsRecord.UNMAPS, -1);
+      return r;
+    }
     this.count(StatsRecord.DISCARDS, 1);
     if (r < 0) {
       this.count(StatsRecord.FAILED_UNMAPS, 1);
@@ -265,7 +275,7 @@ export abstract class BlockNode {
     const child = this.child;
     if (child) child.event(DebugEvent.FLUSH_TO_OS);
     const r = this.doFlush();
-    if (r < 0) this.count(StatsRecord.FAILED_FLUSHES, 1);
+    if (r < 0) this.refused(r, StatsRecord.FLUSHES, StatsRecord.FAILED_FLUSHES);
     else this.unflushed = false;
     return r;
   }

@@ -124,6 +124,7 @@ export class CopyBeforeWriteNode extends FilterNode {
     let at = start;
     while (at < end) {
       const r = this.copyNext(at, end, PIECE);
+      if (r === -Err.EAGAIN) return r;
       if (r < 0) {
         if (!(this.flags & Keep.BREAK_SNAPSHOT)) return r;
         this.broken = r;
@@ -155,6 +156,7 @@ export class CopyBeforeWriteNode extends FilterNode {
     let status = this.topOnly ? statusOne(file, true, at, n) : statusAbove(file, null, true, at, n);
     // What ends inside of a cluster makes that cluster one of data.
     const whole = at + foundBytes >= size ? size - at : foundBytes & ~(cluster - 1);
+    if (status === -Err.EAGAIN) return status;
     if (status < 0 || !whole) {
       status = Bits.DATA | Bits.ALLOCATED;
       n = min(cluster, n);

@@ -2,7 +2,7 @@
  * mirror_top: above the source of a mirror for as long as the job runs. What guests write is marked for the job, or goes to
  * the target at once. Requests never overlap, so a guest's write is never in the middle of a copy.
  */
-import { Copy, Driver, Request } from '../abi';
+import { Copy, Driver, Err, Request } from '../abi';
 import { copyNested, copyRange, copyDone, startCopy } from '../block/copy';
 import { DirtyBitmap, releaseBitmap } from '../block/dirtybitmap';
 import { BlockNode } from '../block/node';
@@ -119,7 +119,7 @@ export class MirrorTopNode extends FilterNode {
   private sent(offset: i64, bytes: i64, r: i32): void {
     if (r < 0) {
       this.mark(offset, bytes);
-      this.activeFailure = r;
+      if (r !== -Err.EAGAIN) this.activeFailure = r;
       return;
     }
     const complete = this.complete;

@@ -72,7 +72,9 @@ export class QuorumNode extends BlockNode {
     super.release();
   }
 
+  /** What is elsewhere is no failure: the request comes again. */
   private report(child: i32, op: i32, code: i32, offset: i64, bytes: i64): void {
+    if (code === -Err.EAGAIN) return;
     quorumReport(this.children[child].handle, op, -code, <f64>offset, <f64>bytes);
   }
 
@@ -81,6 +83,7 @@ export class QuorumNode extends BlockNode {
     const answers = this.answers;
     let good = 0;
     for (let i = 0; i < answers.length; i++) if (answers[i] === 0) good++;
+    if (answers.includes(-Err.EAGAIN)) return -Err.EAGAIN;
     if (good >= this.threshold) return 0;
     let best = 0;
     let votes = 0;
@@ -113,7 +116,7 @@ export class QuorumNode extends BlockNode {
     let r = 0;
     for (let i = 0; i < this.children.length; i++) {
       r = this.children[i].pread(offset, bytes, to);
-      if (r === 0) return 0;
+      if (r === 0 || r === -Err.EAGAIN) return r;
       this.report(i, QuorumOp.READ, r, offset, bytes);
     }
     return r;
@@ -217,6 +220,7 @@ export class QuorumNode extends BlockNode {
     let data: i64 = 0;
     for (let i = 0; i < this.children.length; i++) {
       const flags = statusAbove(this.children[i], null, wantZero, offset, bytes);
+      if (flags === -Err.EAGAIN) return flags;
       if (flags < 0) {
         this.report(i, QuorumOp.READ, flags, offset, bytes);
         data = bytes;

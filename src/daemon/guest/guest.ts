@@ -92,10 +92,12 @@ export async function runGuest(
       const start = performance.now();
       const due = workload.rate === 0 ? Infinity : ((start - began) / 1000) * workload.rate;
       while (sent < due && performance.now() - start < SLICE && performance.now() >= paid) {
-        send(source.next().value, user, stats, (bytes) => {
+        const request = source.next().value;
+        const answer = send(request, user, stats, (bytes) => {
           buffer.view(0, bytes).fill((stats.writes % 255) + 1);
           return buffer;
         });
+        if (answer) await answer;
         sent++;
         const delay = engine.throttle.delay();
         if (delay > 0) paid = performance.now() + delay;
@@ -127,35 +129,50 @@ function failed(stats: GuestStats, error: unknown): void {
   stats.lastError = error.message;
 }
 
-/** Sends one request and counts it. */
+/** Sends one request and counts it, at once where all is here; else it is done when the result resolves. */
 function send(
-  { type, offset, bytes }: GuestRequest,
+  request: GuestRequest,
   user: BlockUser,
   stats: GuestStats,
   data: (bytes: number) => ReturnType<Engine['alloc']>,
-): void {
+): Promise<void> | null {
+  const { type, offset, bytes } = request;
+  const work = (): void => {
+    if (type === 'read') user.read(offset, bytes, data(bytes));
+    else if (type === 'write') user.write(offset, bytes, data(bytes));
+    else if (type === 'flush') user.flush();
+    else user.discard(offset, bytes);
+  };
   try {
-    switch (type) {
-      case 'read':
-        user.read(offset, bytes, data(bytes));
-        stats.reads++;
-        stats.bytesRead += bytes;
-        break;
-      case 'write':
-        user.write(offset, bytes, data(bytes));
-        stats.writes++;
-        stats.bytesWritten += bytes;
-        break;
-      case 'flush':
-        user.flush();
-        stats.flushes++;
-        break;
-      case 'discard':
-        user.discard(offset, bytes);
-        stats.discards++;
-        break;
+    const done = user.present(work);
+    if (done instanceof Promise) {
+      return done.then(
+        () => count(request, stats),
+        (error: unknown) => failed(stats, error),
+      );
     }
+    count(request, stats);
   } catch (error) {
     failed(stats, error);
+  }
+  return null;
+}
+
+function count({ type, bytes }: GuestRequest, stats: GuestStats): void {
+  switch (type) {
+    case 'read':
+      stats.reads++;
+      stats.bytesRead += bytes;
+      break;
+    case 'write':
+      stats.writes++;
+      stats.bytesWritten += bytes;
+      break;
+    case 'flush':
+      stats.flushes++;
+      break;
+    case 'discard':
+      stats.discards++;
+      break;
   }
 }

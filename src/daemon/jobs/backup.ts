@@ -1,4 +1,6 @@
 /** The job of blockdev-backup and drive-backup: what a disk was when the job began is copied to another node. */
+import type { KeepStep } from '../../engine/backup';
+import { BlockError } from '../../engine/contract';
 import type { BackupGraph } from '../../graph/jobs/backup';
 import type { BlockdevOnError } from '../../qapi/index';
 import type { BlockJobControl, BlockJobDriver } from './blockjob';
@@ -43,11 +45,24 @@ async function copyAll(
   if (sync === 'none') for (;;) await control.sleep(IDLE);
   if (sync === 'top') {
     for (let at = 0; at < length;) {
-      at = engine.skipUnallocated(filter.handle, at);
+      const from = at;
+      at = await backup.presence.whenPresent(() => engine.skipUnallocated(filter.handle, from));
       await control.pausePoint();
     }
   }
   while (!(await copyOnce(backup, policies, control, length)));
+}
+
+/** Copies on from an offset. What a target elsewhere refuses is known only when the copy has ended. */
+async function copyNext({ engine, presence, filter, chunk }: BackupGraph, at: number): Promise<KeepStep> {
+  const copy = (): KeepStep => engine.copyNext(filter.handle, at, chunk);
+  if (!presence.active) return copy();
+  try {
+    return await presence.whenPresent(copy);
+  } catch (error) {
+    if (!(error instanceof BlockError)) throw error;
+    return { next: at, failure: { operation: 'write', error } };
+  }
 }
 
 /** Goes over the disk once; answers whether all is copied. With the policy `ignore` what fails is tried again later. */
@@ -57,11 +72,12 @@ async function copyOnce(
   control: BlockJobControl,
   length: number,
 ): Promise<boolean> {
-  const { engine, filter, chunk, cluster } = backup;
+  const { cluster } = backup;
   let complete = true;
   let accounted = backup.progress().done;
   for (let at = 0; at < length;) {
-    const { next, failure } = engine.copyNext(filter.handle, at, chunk);
+    const from = at;
+    const { next, failure } = await copyNext(backup, from);
     at = next;
     if (failure) {
       const { operation, error } = failure;

@@ -1,5 +1,6 @@
 /** The job of block-commit below the active image: data of a part of the chain is copied into the image below it. */
 import type { Engine } from '../../engine/contract';
+import { copyPresent } from '../../engine/copy';
 import type { CommitGraph } from '../../graph/jobs/commit';
 import type { BlockdevOnError } from '../../qapi/index';
 import type { BlockJobControl, BlockJobDriver } from './blockjob';
@@ -36,16 +37,17 @@ async function copyAll(
   const { top, base } = commit;
   const length = top.length();
   control.setProgress(0, length);
-  commit.growBase();
+  await engine.presence.whenPresent(() => commit.growBase());
   for (let offset = 0; offset < length;) {
     await control.pausePoint();
-    const { done, written, failure } = engine.copy({
+    const piece = {
       source: top.handle,
       above: base.handle,
       target: base.handle,
       offset,
       bytes: Math.min(PIECE, length - offset),
-    });
+    };
+    const { done, written, failure } = await copyPresent(engine.presence, () => engine.copy(piece));
     offset += done;
     control.account(written);
     control.setProgress(offset, length);

@@ -1,5 +1,6 @@
 /** The job of mirrors, and of the commit of an active layer: the target is made equal to the source, and kept so. */
 import { BlockError, RequestFlag, Status, type Engine } from '../../engine/contract';
+import { copyPresent, type CopyResult } from '../../engine/copy';
 import { GraphError } from '../../graph/errors';
 import type { MirrorGraph } from '../../graph/jobs/mirrorgraph';
 import type { BlockNode } from '../../graph/node';
@@ -116,7 +117,8 @@ class Mirror {
     this.control = control;
     const { source, target, type, writesOnly } = this.graph.plan;
     const length = source.length();
-    if (type === 'commit') this.graph.growTarget();
+    const { presence } = this.engine;
+    if (type === 'commit') await presence.whenPresent(() => this.graph.growTarget());
     else if (target.length() !== length) throw new GraphError('Source and target image have different sizes');
     if (this.copyMode === 'write-blocking') this.engine.mirror.setActive(this.graph.handle, true);
     if (length > 0 && !writesOnly) await this.markContent(control, length);
@@ -162,12 +164,18 @@ class Mirror {
     }
     for (let offset = 0; zeroTarget && offset < length; offset += ZERO_PIECE) {
       await control.pausePoint();
-      engine.writeZeroes(target.handle, offset, Math.min(ZERO_PIECE, length - offset), RequestFlag.MAY_UNMAP);
+      const bytes = Math.min(ZERO_PIECE, length - offset);
+      await engine.presence.whenPresent(() =>
+        engine.writeZeroes(target.handle, offset, bytes, RequestFlag.MAY_UNMAP),
+      );
     }
     for (let offset = 0; offset < length;) {
       await control.pausePoint();
       const look = Math.min(LOOK, length - offset);
-      const status = engine.blockStatusAbove(source.handle, base?.handle ?? null, offset, look);
+      const from = offset;
+      const status = await engine.presence.whenPresent(() =>
+        engine.blockStatusAbove(source.handle, base?.handle ?? null, from, look),
+      );
       const bytes = status.bytes || look;
       if (status.flags & Status.ALLOCATED) engine.bitmaps.set(bitmap, offset, bytes);
       offset += bytes;
@@ -197,7 +205,7 @@ class Mirror {
     for (let offset = start; offset < end;) {
       if (offset > start) await control.breathe();
       const bytes = Math.min(PIECE, end - offset);
-      const result = engine.mirror.copy(graph.handle, offset, bytes);
+      const result = await this.copyRange(offset, bytes);
       written += result.written;
       moved += result.moved;
       const { failure } = result;
@@ -208,7 +216,7 @@ class Mirror {
         // The others of the requests that make up the area are not kept from being done.
         const copied = Math.min(result.done, bytes);
         this.done += copied;
-        offset = this.skipFailed(offset + copied, end);
+        offset = await this.skipFailed(offset + copied, end);
         const { operation, error } = failure;
         const policy = operation === 'read' ? options.onSourceError : options.onTargetError;
         if (control.requestFailed(policy, operation, error) === 'report') reported ??= error;
@@ -226,14 +234,31 @@ class Mirror {
     if (reported) throw reported;
   }
 
+  /** Copies a range whose bits are clean; what could not be copied is marked again. */
+  private async copyRange(offset: number, bytes: number): Promise<CopyResult> {
+    const { engine, graph } = this;
+    if (!engine.presence.active) return engine.mirror.copy(graph.handle, offset, bytes);
+    const result = await copyPresent(engine.presence, () => {
+      // An attempt before has marked it again.
+      engine.bitmaps.reset(graph.bitmap, offset, bytes);
+      return engine.mirror.copy(graph.handle, offset, bytes);
+    });
+    // The failure of a target elsewhere comes when the copy has ended.
+    if (result.failure) engine.bitmaps.set(graph.bitmap, offset, bytes);
+    return result;
+  }
+
   /** What failed at an offset stays marked, and nothing else; answers where that ends. */
-  private skipFailed(offset: number, end: number): number {
+  private async skipFailed(offset: number, end: number): Promise<number> {
     const { engine, graph } = this;
     const { granularity, source } = graph.plan;
     const look = Math.min(PIECE, end - offset);
     let bytes = look;
     try {
-      bytes = engine.blockStatusAbove(source.handle, null, offset, look).bytes || look;
+      const status = await engine.presence.whenPresent(() =>
+        engine.blockStatusAbove(source.handle, null, offset, look),
+      );
+      bytes = status.bytes || look;
     } catch (error) {
       // Where the source cannot tell what it has, the piece is what failed.
       if (!(error instanceof BlockError)) throw error;
@@ -259,7 +284,7 @@ class Mirror {
   private async flush(control: BlockJobControl): Promise<boolean> {
     const { target } = this.graph.plan;
     try {
-      this.engine.flush(target.handle);
+      await this.engine.presence.whenPresent(() => this.engine.flush(target.handle));
       return true;
     } catch (error) {
       if (control.requestFailed(this.options.onTargetError, 'write', error) === 'report') throw error;
@@ -286,7 +311,7 @@ class Mirror {
    * its end for long. What they write meanwhile goes to both, so that {@link synchronize} has hardly anything to do.
    */
   async catchUp(): Promise<void> {
-    while (this.copyNow()) await this.control?.breathe();
+    while (await this.engine.presence.whenPresent(() => this.copyNow())) await this.control?.breathe();
   }
 
   /** Copies at once what still differs. */

@@ -1,5 +1,6 @@
 /** The job of block-stream: data of the chain is copied into the image at its top. */
 import type { BlockError, Engine } from '../../engine/contract';
+import { copyPresent } from '../../engine/copy';
 import type { StreamGraph } from '../../graph/jobs/stream';
 import type { BlockdevOnError } from '../../qapi/index';
 import type { BlockJobControl, BlockJobDriver } from './blockjob';
@@ -41,14 +42,15 @@ async function copyAll(
   control.setProgress(0, length);
   for (let offset = 0; offset < length;) {
     await control.pausePoint();
-    const { done, written, failure } = engine.copy({
+    const piece = {
       source: copied.source.handle,
       above: copied.above?.handle ?? null,
       target: top.handle,
       offset,
       bytes: Math.min(PIECE, length - offset),
       keepTarget: true,
-    });
+    };
+    const { done, written, failure } = await copyPresent(engine.presence, () => engine.copy(piece));
     offset += done;
     if (failure) {
       const action = control.requestFailed(onError, 'read', failure.error);

@@ -38,7 +38,7 @@ export async function placeOverlay(
   overlayName: string,
 ): Promise<PlacedOverlay> {
   const node = opener.table.lookup(name, name);
-  prepareBelow(node);
+  await prepareBelow(node);
   const overlay = opener.table.lookup(overlayName, overlayName);
   overlay.references++;
   return place(opener, node, overlay);
@@ -52,7 +52,7 @@ export async function placeNewOverlay(
 ): Promise<PlacedOverlay> {
   const { device, nodeName, file, overlayName, format = 'qcow2', existing } = wanted;
   const node = opener.table.lookup(device, nodeName);
-  prepareBelow(node);
+  await prepareBelow(node);
   if (nodeName !== undefined && overlayName === undefined)
     throw new GraphError('New overlay node-name missing');
   if (overlayName !== undefined && opener.table.find(overlayName)) {
@@ -78,12 +78,12 @@ export async function placeNewOverlay(
 }
 
 /** What is asked of a node that is to get an overlay; what was written is in its image afterwards. */
-function prepareBelow(node: BlockNode): void {
+async function prepareBelow(node: BlockNode): Promise<void> {
   checkNoJob(node);
   checkNotBacking(node);
   if (node.readOnly) return;
   try {
-    node.engine.flush(node.handle);
+    await node.engine.presence.whenPresent(() => node.engine.flush(node.handle));
   } catch {
     throw new GraphError(`Write to node '${node.name}' failed`);
   }

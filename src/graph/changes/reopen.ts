@@ -91,7 +91,11 @@ export class Reopening {
     try {
       const opened = this.entries.map((entry) => takeOver(entry, change));
       const steps = this.entries.map((entry, i) => this.check(entry, opened[i]!, change));
-      for (const [i, { node }] of this.entries.entries()) turnReadOnly(node, opened[i]!, change);
+      for (const [i, { node }] of this.entries.entries()) {
+        const turned = turnReadOnly(node, opened[i]!, change);
+        // Where all is here it is done at once: users have no moment in between.
+        if (turned instanceof Promise) await turned;
+      }
       // What is below must be writable before what is above writes.
       for (const step of steps.reverse().flat()) change.later(step);
     } catch (error) {
@@ -144,8 +148,11 @@ export class Reopening {
     checkLeft(node, left, before.given);
     if (before.common.readOnly && !node.readOnly) {
       steps.push(() => {
-        node.engine.setReadOnly(node.handle, false);
-        return () => node.engine.setReadOnly(node.handle, true);
+        const { engine, handle } = node;
+        const turn = (readOnly: boolean) => () =>
+          engine.presence.present(() => engine.setReadOnly(handle, readOnly));
+        const turned = turn(false)();
+        return turned instanceof Promise ? turned.then(() => turn(true)) : turn(true);
       });
     }
     return steps;
@@ -197,10 +204,13 @@ function takeOver({ node, options, explicit }: Entry, change: GraphChange): Befo
 }
 
 /** What is written is in the image before it is known whether nobody needs to write any more. */
-function turnReadOnly(node: BlockNode, before: Before, change: GraphChange): void {
+function turnReadOnly(node: BlockNode, before: Before, change: GraphChange): void | Promise<void> {
   if (!node.readOnly || before.common.readOnly) return;
-  node.engine.setReadOnly(node.handle, true);
-  change.did(() => node.engine.setReadOnly(node.handle, false));
+  const { engine, handle } = node;
+  const { presence } = engine;
+  const turned = presence.present(() => engine.setReadOnly(handle, true));
+  change.did(() => presence.present(() => engine.setReadOnly(handle, false)));
+  return turned;
 }
 
 /** Options without the names of children. */

@@ -32,7 +32,8 @@ export async function changeBackingName(
   const { readOnly } = node;
   if (readOnly) await setReadOnly(opener, node, false);
   try {
-    changeBackingFile(node, file === '' ? null : file, file === '' ? null : node.driver);
+    const [name, format] = file === '' ? [null, null] : [file, node.driver];
+    await node.engine.presence.whenPresent(() => changeBackingFile(node, name, format));
   } catch (error) {
     throw toGraphError(error).prefixed(`Could not change backing file to '${file}': `);
   } finally {

@@ -8,6 +8,7 @@ import type { ChangeStep } from '../changes/change';
 import type { Creator } from '../images/create';
 import { GraphError } from '../errors';
 import type { BlockNode, CommonOptions, Link } from '../node';
+import type { OpenNbd } from '../nbd';
 import type { Options } from '../options';
 import type { Secrets } from '../secrets';
 import type { ThrottleGroups } from '../throttle';
@@ -24,6 +25,7 @@ export interface OpenContext {
   locks: ImageLocks;
   throttleGroups: ThrottleGroups;
   secrets: Secrets;
+  openNbd: OpenNbd;
   node: BlockNode;
   /** The driver takes the options it knows from here. */
   options: Options;
@@ -45,7 +47,7 @@ export interface OpenContext {
 }
 
 /** What a driver works with while a node is reopened: the node has its new common options already. */
-export type ReopenContext = Omit<OpenContext, 'openChild' | 'openStored' | 'find' | 'warn'> & {
+export type ReopenContext = Omit<OpenContext, 'openChild' | 'openStored' | 'openNbd' | 'find' | 'warn'> & {
   /** What the node was opened with before. */
   before: { given: Options; common: CommonOptions };
   /** Something to be done when permissions have been taken, after all below the node is reopened. */
@@ -120,6 +122,8 @@ export interface Driver {
   readonly persistentBitmaps?: boolean;
   /** Its size can be changed. */
   readonly resizable: boolean;
+  /** Who asks for exactly this size is told this: nodes of the driver take other sizes, but keep their own. */
+  readonly exactSize?: string;
   /** Turns a file name with prefix into options. */
   parseFilename?(filename: string, options: Options): void;
   /** Opens in the engine, after children are attached. */

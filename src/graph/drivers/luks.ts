@@ -129,8 +129,8 @@ export const luks: Driver = {
     const { id, password } = takePassword(options, secrets, node.noIo);
     const holder = apart ?? file;
     const storage = nodeStorage(engine, holder.handle);
-    if (!apart && looksLikeLuks2(storage)) return openLuks2(context, file, storage, password);
-    const container = LuksContainer.open(engine, storage, apart !== null);
+    if (!apart && (await looksLikeLuks2(storage))) return openLuks2(context, file, storage, password);
+    const container = await LuksContainer.open(engine, storage, apart !== null);
     const start = container.header.payloadSector * SECTOR;
     const cipher = node.noIo ? null : await unlock(context, container, password);
     try {

@@ -1,5 +1,11 @@
 /** qcow2: options, header information, creation options. The format itself is in the data plane. */
-import { OverlapKind, type NodeHandle, type Qcow2Info, type Qcow2OpenOptions } from '../../engine/contract';
+import {
+  OverlapKind,
+  type Engine,
+  type NodeHandle,
+  type Qcow2Info,
+  type Qcow2OpenOptions,
+} from '../../engine/contract';
 import type { ImageInfoSpecificQCow2, Qcow2BitmapInfo } from '../../qapi/types.generated';
 import type { CreateOption, CreateValues } from '../api';
 import { amendValues } from '../images/amendluks';
@@ -48,7 +54,7 @@ interface HeaderStart {
   external: boolean;
 }
 
-function headerStart({ engine }: Pick<OpenContext, 'engine'>, file: BlockNode): HeaderStart {
+function readHeaderStart(engine: Engine, file: BlockNode): HeaderStart {
   const buffer = engine.alloc(512);
   try {
     engine.read(file.handle, 0, HEADER_START, buffer);
@@ -65,6 +71,10 @@ function headerStart({ engine }: Pick<OpenContext, 'engine'>, file: BlockNode): 
   } finally {
     buffer.free();
   }
+}
+
+function headerStart({ engine }: OpenContext, file: BlockNode): Promise<HeaderStart> {
+  return engine.presence.whenPresent(() => readHeaderStart(engine, file));
 }
 
 /** Fetches the code of zstd. Data of the image cannot be read before it is there. */
@@ -129,10 +139,9 @@ interface OpenOptions extends Qcow2OpenOptions {
 }
 
 function takeOpenOptions(
-  context: Omit<OpenContext, 'openChild' | 'openStored' | 'find' | 'warn'>,
-  file: BlockNode,
+  { node, options }: Pick<OpenContext, 'node' | 'options'>,
+  imageClusterSize: number,
 ): OpenOptions {
-  const { node, options } = context;
   const lazyRefcounts = options.takeBoolean('lazy-refcounts');
   const passDiscard = options.takeBoolean('pass-discard-request') ?? node.common.discard;
   const passDiscardSnapshot = options.takeBoolean('pass-discard-snapshot') ?? true;
@@ -144,8 +153,7 @@ function takeOpenOptions(
   const entry = options.takeSize('l2-cache-entry-size');
   const refcount = options.takeSize('refcount-cache-size');
   const interval = options.takeNumber('cache-clean-interval');
-  const clusterSize =
-    total === undefined && entry === undefined ? 65536 : headerStart(context, file).clusterSize;
+  const clusterSize = total === undefined && entry === undefined ? 65536 : imageClusterSize;
   const sizes = divideCache(
     {
       ...(total !== undefined && { total }),
@@ -192,7 +200,11 @@ function stored(name: string | null): string {
  * The node of the data file: the one that the options say, or else the one that the image names. Null: the image has none,
  * or only information is wanted.
  */
-async function openDataFile(context: OpenContext, file: BlockNode): Promise<BlockNode | null> {
+async function openDataFile(
+  context: OpenContext,
+  file: BlockNode,
+  { external }: HeaderStart,
+): Promise<BlockNode | null> {
   const { engine, node, options } = context;
   if (node.noIo) {
     options.take('data-file');
@@ -200,11 +212,11 @@ async function openDataFile(context: OpenContext, file: BlockNode): Promise<Bloc
     return null;
   }
   const given = await context.openChild('data-file', Role.DATA, false);
-  if (!headerStart(context, file).external) return given;
+  if (!external) return given;
   // The image's own file holds no data then.
   for (const link of node.links) if (link.node === file && link.name === 'file') link.role &= ~Role.DATA;
   if (given) return given;
-  const header = engine.openQcow2(file.handle, { readOnly: true, noIo: true });
+  const header = await openHeader(engine, file);
   let name: string | null;
   try {
     name = engine.qcow2Info(header).dataFile;
@@ -212,6 +224,11 @@ async function openDataFile(context: OpenContext, file: BlockNode): Promise<Bloc
     engine.close(header);
   }
   return name === null ? null : context.openStored('data-file', Role.DATA, stored(name));
+}
+
+/** Opens no more than the header, whose faults are thrown. */
+function openHeader(engine: Engine, file: BlockNode): Promise<NodeHandle> {
+  return engine.presence.whenPresent(() => engine.openQcow2(file.handle, { readOnly: true, noIo: true }));
 }
 
 /** Says that the bitmaps of an image are lost: somebody wrote to it who did not know of them. */
@@ -308,27 +325,31 @@ export const qcow2: Driver = {
   async open(context: OpenContext): Promise<NodeHandle> {
     const { engine, node, options } = context;
     const file = await context.openChild('file', Role.METADATA | Role.DATA | Role.PRIMARY, true);
+    const start = await headerStart(context, file);
     let dataFile: BlockNode | null;
     let wanted: OpenOptions;
     try {
-      dataFile = await openDataFile(context, file);
-      wanted = takeOpenOptions(context, file);
+      dataFile = await openDataFile(context, file, start);
+      wanted = takeOpenOptions(context, start.clusterSize);
     } catch (error) {
       // QEMU reads the header before it looks at options: what is wrong with the image is told first.
-      engine.close(engine.openQcow2(file.handle, { readOnly: true, noIo: true }));
+      engine.close(await openHeader(engine, file));
       throw error;
     }
     const encryption = takeEncryption(options);
-    if (!node.noIo && headerStart(context, file).zstd) await loadZstd(context);
-    const handle = engine.openQcow2(file.handle, {
-      ...wanted,
-      ...(dataFile && { dataFile: dataFile.handle }),
-    });
+    if (!node.noIo && start.zstd) await loadZstd(context);
+    const handle = await engine.presence.whenPresent(() =>
+      engine.openQcow2(file.handle, {
+        ...wanted,
+        ...(dataFile && { dataFile: dataFile.handle }),
+      }),
+    );
     try {
       const header = engine.qcow2Info(handle);
       await unlockImage(context, { handle, file, method: header.cryptMethod }, encryption);
       checkNoUnref(wanted, header);
-      if (engine.bitmaps.stored(handle) === null) warnStale(context, header.version);
+      const bitmaps = await engine.presence.whenPresent(() => engine.bitmaps.stored(handle));
+      if (bitmaps === null) warnStale(context, header.version);
       node.backingFile = stored(header.backingFile);
       node.backingFormat = stored(header.backingFormat);
       node.autoBackingFile = node.backingFile;
@@ -356,19 +377,20 @@ export const qcow2: Driver = {
   ],
   reopen(context: ReopenContext) {
     const { engine, node, options, before, later } = context;
-    const file = node.primary;
-    if (!file) return;
-    const wanted = takeOpenOptions(context, file);
-    checkNoUnref(wanted, info(node));
-    const old = takeOpenOptions({ ...context, options: before.given.clone() }, file);
+    const header = info(node);
+    const wanted = takeOpenOptions(context, header.clusterSize);
+    checkNoUnref(wanted, header);
+    const old = takeOpenOptions({ ...context, options: before.given.clone() }, header.clusterSize);
     takeEncryption(options);
     later(() => {
-      const turn = (to: OpenOptions): void => {
-        engine.changes.reopenQcow2(node.handle, to);
-        node.cacheCleaner.start(to.cleanInterval);
-      };
-      turn(wanted);
-      return () => turn(old);
+      const turn = (to: OpenOptions): void | Promise<void> =>
+        engine.presence.present(() => {
+          engine.changes.reopenQcow2(node.handle, to);
+          node.cacheCleaner.start(to.cleanInterval);
+        });
+      const undo = () => turn(old);
+      const turned = turn(wanted);
+      return turned instanceof Promise ? turned.then(() => undo) : undo;
     });
   },
   details: (node) => {
@@ -400,7 +422,7 @@ export const qcow2: Driver = {
         async step() {
           if (keys) await amendEncryption(node, keys, force);
           keys = null;
-          return amend.step(handle);
+          return node.engine.presence.whenPresent(() => amend.step(handle));
         },
         progress: () => amend.progress(handle),
         end: () => amend.end(handle),

@@ -12,6 +12,7 @@ import type { AmendDriver, Driver } from './driver';
 import { notYet } from './driver';
 import { file } from './file';
 import { luks } from './luks';
+import { nbd } from './nbd';
 import { nullAio, nullCo } from './null';
 import { preallocate } from './preallocate';
 import { qcow2 } from './qcow2';
@@ -23,6 +24,7 @@ const DRIVERS: ReadonlyMap<string, Driver> = new Map(
   [
     file,
     luks,
+    nbd,
     nullCo,
     nullAio,
     qcow2,
@@ -48,9 +50,6 @@ const OTHER_PREFIXES: Readonly<Record<string, string>> = {
   host_device: 'host_device',
   http: 'http',
   https: 'https',
-  nbd: 'nbd',
-  'nbd+tcp': 'nbd',
-  'nbd+unix': 'nbd',
   nvme: 'nvme',
   ssh: 'ssh',
 };
@@ -65,6 +64,7 @@ const LATER: Readonly<
       BlockdevDriver,
       | 'file'
       | 'luks'
+      | 'nbd'
       | 'null-co'
       | 'null-aio'
       | 'qcow2'
@@ -95,7 +95,6 @@ const LATER: Readonly<
   http: true,
   https: true,
   iscsi: true,
-  nbd: true,
   nfs: true,
   nvme: true,
   parallels: true,

@@ -134,7 +134,8 @@ export class Creator {
         const raw = options['data-file-raw'] === true;
         checked.dataFile = { node: data.handle, name: data.filename, raw };
       }
-      environment.engine.createQcow2(node.handle, checked);
+      const { engine } = environment;
+      await engine.presence.whenPresent(() => engine.createQcow2(node.handle, checked));
       if (isObject(options.encrypt))
         await encryptNewImage(this.opener, node, options.encrypt as QCryptoBlockCreateOptions);
       table.skip();

@@ -85,8 +85,9 @@ async function format(
   preallocation: Prealloc,
 ): Promise<void> {
   const { engine } = creator.host.opener.environment;
-  await LuksContainer.create(engine, wanted, (): HeaderStorage => {
-    engine.truncate(node.handle, payloadOffset(wanted.cipher) + payload, preallocation);
+  await LuksContainer.create(engine, wanted, async (): Promise<HeaderStorage> => {
+    const size = payloadOffset(wanted.cipher) + payload;
+    await engine.presence.whenPresent(() => engine.truncate(node.handle, size, preallocation));
     return nodeStorage(engine, node.handle);
   });
 }
@@ -117,7 +118,9 @@ export async function createLuks(creator: Creator, given: QmpObject): Promise<vo
   }
   if (file !== undefined) {
     const node = await openTarget(opener, file);
-    await withWriter(creator, node, async () => engine.truncate(node.handle, Number(size), preallocation));
+    await withWriter(creator, node, () =>
+      engine.presence.whenPresent(() => engine.truncate(node.handle, Number(size), preallocation)),
+    );
   }
   const node = await openTarget(opener, header);
   await withWriter(creator, node, () =>

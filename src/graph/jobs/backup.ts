@@ -1,5 +1,6 @@
 /** Backups in the graph: what is checked, the filter above the source, the bitmap that says what changed (jobs.md 5.4). */
 import type { EngineBackup } from '../../engine/backup';
+import type { Presence } from '../../engine/presence';
 import type { BitmapSyncMode, MirrorSyncMode } from '../../qapi/types.generated';
 import { Permission } from '../../files/locks';
 import { checkUsable, findBitmap, type NodeBitmap } from '../bitmaps';
@@ -137,6 +138,11 @@ export class BackupGraph {
 
   get sync(): MirrorSyncMode {
     return this.request.sync;
+  }
+
+  /** What of the disk or the target may be elsewhere. */
+  get presence(): Presence {
+    return this.target.engine.presence;
   }
 
   get engine(): EngineBackup {

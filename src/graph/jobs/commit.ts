@@ -139,7 +139,7 @@ export class CommitGraph {
     const format = request.maskProtocol && image.type.protocol ? 'raw' : image.driver;
     if (!filter) return;
     // The overlay's image must not name the base before the base has all of the data.
-    base.engine.flush(base.handle);
+    await base.engine.presence.whenPresent(() => base.engine.flush(base.handle));
     if (overlay.readOnly) {
       await setReadOnly(host.opener, overlay, false);
       this.reopened.push(overlay);
@@ -148,7 +148,8 @@ export class CommitGraph {
     change.replaceNode(filter, base, (link) => link.parent instanceof BlockNode);
     await change.prepare();
     try {
-      changeBackingFile(overlay, request.backingFile ?? image.filename, format);
+      const name = request.backingFile ?? image.filename;
+      await overlay.engine.presence.whenPresent(() => changeBackingFile(overlay, name, format));
     } catch (error) {
       await change.abort();
       throw error;

@@ -156,7 +156,8 @@ export class MirrorGraph {
       user.root.shared = ALL;
       await refreshPermissions([target]);
     }
-    this.bringUpToDate(synchronize);
+    const upToDate = this.bringUpToDate(synchronize);
+    if (upToDate) await upToDate;
     if (backing.kind === 'stored') await this.openBacking();
     if (backing.kind === 'node' && target.backing !== backing.node) {
       const change = new GraphChange(host.opener);
@@ -194,8 +195,8 @@ export class MirrorGraph {
     const change = new GraphChange(host.opener);
     change.later(() => {
       // What a guest has flushed must be on stable storage where it is to be found from now on.
-      this.bringUpToDate(synchronize);
-      return () => undefined;
+      const undo = () => undefined;
+      return this.bringUpToDate(synchronize)?.then(() => undo) ?? undo;
     });
     const moves = ({ parent }: Link) => parent !== filter;
     try {
@@ -216,10 +217,15 @@ export class MirrorGraph {
   }
 
   /** The target is what the source is, and on stable storage. */
-  private bringUpToDate(synchronize: () => void): void {
-    const { target } = this.plan;
-    synchronize();
-    target.engine.flush(target.handle);
+  private bringUpToDate(synchronize: () => void): Promise<void> | null {
+    const { engine, handle } = this.plan.target;
+    const request = (): void => {
+      synchronize();
+      engine.flush(handle);
+    };
+    if (engine.presence.active) return engine.presence.whenPresent(request);
+    request();
+    return null;
   }
 
   private notice(error: unknown): void {

@@ -137,8 +137,8 @@ export class StreamGraph {
     await change.prepare();
     try {
       // The image must not lose sight of its backing file before it has all of the data.
-      top.engine.flush(top.handle);
-      changeBackingFile(top, image ? name : null, format);
+      await top.engine.presence.whenPresent(() => top.engine.flush(top.handle));
+      await top.engine.presence.whenPresent(() => changeBackingFile(top, image ? name : null, format));
     } catch (error) {
       await change.abort();
       throw error;

@@ -83,10 +83,10 @@ export class LuksContainer {
   ) {}
 
   /** Reads and checks the header. */
-  static open(engine: Engine, storage: HeaderStorage, detached: boolean): LuksContainer {
+  static async open(engine: Engine, storage: HeaderStorage, detached: boolean): Promise<LuksContainer> {
     let bytes: Uint8Array;
     try {
-      bytes = storage.read(0, HEADER_BYTES);
+      bytes = await storage.read(0, HEADER_BYTES);
     } catch (error) {
       throw toGraphError(error).prefixed('Unable to read LUKS header: ');
     }
@@ -100,7 +100,7 @@ export class LuksContainer {
   static async create(
     engine: Engine,
     { cipher, hash, iterTime, password, detached }: NewContainer,
-    prepare: (header: LuksHeader) => HeaderStorage,
+    prepare: (header: LuksHeader) => Promise<HeaderStorage>,
   ): Promise<LuksContainer> {
     const header = newHeader(cipher, hash, randomUuid(), detached);
     const masterKey = randomBytes(header.keyBytes);
@@ -111,10 +111,10 @@ export class LuksContainer {
       const container = new LuksContainer(engine, NO_STORAGE, header);
       header.digest = await container.digestOf(masterKey);
       const { slot, material } = await container.lock(0, masterKey, password, iterTime);
-      container.storage = prepare(header);
-      container.storage.write(slot.sector * SECTOR, material);
+      container.storage = await prepare(header);
+      await container.storage.write(slot.sector * SECTOR, material);
       header.slots[0] = slot;
-      container.storage.write(0, formatHeader(header));
+      await container.storage.write(0, formatHeader(header));
       return container;
     } finally {
       masterKey.fill(0);
@@ -182,7 +182,7 @@ export class LuksContainer {
     const key = await pbkdf2({ hash, password, salt, iterations, bytes: keyBytes });
     let material: Uint8Array | null = null;
     try {
-      material = this.storage.read(sector * SECTOR, keyBytes * STRIPES);
+      material = await this.storage.read(sector * SECTOR, keyBytes * STRIPES);
       await this.crypt('decrypt', key, material);
       const masterKey = await merge(material, keyBytes, hash);
       if (same(await this.digestOf(masterKey), digest)) return masterKey;
@@ -211,22 +211,22 @@ export class LuksContainer {
     const { slot, material } = await this.lock(index, masterKey, password, iterTime);
     const only = this.activeSlots.length === 1 && this.slot(index).active;
     const spare = index === 0 ? 1 : 0;
-    if (only) this.place(spare, { ...slot, sector: this.slot(spare).sector }, material);
-    this.place(index, slot, material);
+    if (only) await this.place(spare, { ...slot, sector: this.slot(spare).sector }, material);
+    await this.place(index, slot, material);
     if (only) await this.erase(spare);
   }
 
   /** Writes material, then the slot that says it is there. */
-  private place(index: number, slot: KeySlot, material: Uint8Array): void {
+  private async place(index: number, slot: KeySlot, material: Uint8Array): Promise<void> {
     const { storage } = this;
-    storage.write(slot.sector * SECTOR, material);
-    storage.flush();
-    this.writeSlot(index, slot);
+    await storage.write(slot.sector * SECTOR, material);
+    await storage.flush();
+    await this.writeSlot(index, slot);
   }
 
-  private writeSlot(index: number, slot: KeySlot): void {
-    this.storage.write(slotAt(index), formatSlot(slot));
-    this.storage.flush();
+  private async writeSlot(index: number, slot: KeySlot): Promise<void> {
+    await this.storage.write(slotAt(index), formatSlot(slot));
+    await this.storage.flush();
     this.header.slots[index] = slot;
   }
 
@@ -235,11 +235,11 @@ export class LuksContainer {
     const { storage } = this;
     const { sector, stripes } = this.slot(index);
     const slot: KeySlot = { active: false, iterations: 0, salt: new Uint8Array(SALT_BYTES), sector, stripes };
-    this.writeSlot(index, slot);
+    await this.writeSlot(index, slot);
     const bytes = this.header.keyBytes * STRIPES;
     for (let pass = 0; pass < ERASE_PASSES; pass++) {
-      storage.write(sector * SECTOR, randomBytes(bytes));
-      storage.flush();
+      await storage.write(sector * SECTOR, randomBytes(bytes));
+      await storage.flush();
       // Others get a turn: all passes together take a while.
       await new Promise<void>((resolve) => void setTimeout(resolve));
     }
@@ -270,7 +270,7 @@ export class LuksContainer {
 
 /** The storage of a container that is not written yet. */
 const NO_STORAGE: HeaderStorage = {
-  read: () => new Uint8Array(0),
-  write: () => undefined,
-  flush: () => undefined,
+  read: async () => new Uint8Array(0),
+  write: async () => undefined,
+  flush: async () => undefined,
 };

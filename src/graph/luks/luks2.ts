@@ -65,7 +65,7 @@ export class Luks2Container {
     const buffer = this.engine.alloc(bytes);
     try {
       // Reading may move the memory, so the view is made afterwards.
-      const material = this.storage.read(area.offset, bytes);
+      const material = await this.storage.read(area.offset, bytes);
       buffer.view().set(material);
       crypto.run(cipher, 'decrypt', 0, buffer, 0, bytes);
       const volumeKey = await merge(buffer.view().slice(), keyBytes, hash);

@@ -86,7 +86,7 @@ async function readCopy(
   storage: HeaderStorage,
   at: number,
 ): Promise<{ sequence: bigint; uuid: string; json: string } | null> {
-  const binary = storage.read(at, BINARY_BYTES);
+  const binary = await storage.read(at, BINARY_BYTES);
   if (latin(binary.subarray(0, 6)) !== (at === 0 ? PRIMARY : SECONDARY)) return null;
   const view = new DataView(binary.buffer, binary.byteOffset);
   const size = Number(view.getBigUint64(8));
@@ -94,7 +94,7 @@ async function readCopy(
   if (Number(view.getBigUint64(256)) !== at || (at !== 0 && at !== size)) return null;
   const hashName = field(binary, 72, 32);
   if (!isHash(hashName)) return null;
-  const whole = storage.read(at, size);
+  const whole = await storage.read(at, size);
   const stored = whole.slice(CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_BYTES);
   whole.fill(0, CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_BYTES);
   const digest = (await loadHash(hashName)).digest(whole);
@@ -106,10 +106,13 @@ async function readCopy(
 }
 
 /** Whether a container of this version may start here: a damaged first copy has a second one. */
-export function looksLikeLuks2(storage: HeaderStorage): boolean {
-  const start = storage.read(0, 8);
+export async function looksLikeLuks2(storage: HeaderStorage): Promise<boolean> {
+  const start = await storage.read(0, 8);
   if (latin(start.subarray(0, 6)) === PRIMARY) return start[6] === 0 && start[7] === 2;
-  return SIZES.some((size) => latin(storage.read(size, 8)) === `${SECONDARY}\0\x02`);
+  for (const size of SIZES) {
+    if (latin(await storage.read(size, 8)) === `${SECONDARY}\0\x02`) return true;
+  }
+  return false;
 }
 
 /** Reads the newer one of the valid copies. */

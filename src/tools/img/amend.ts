@@ -113,7 +113,7 @@ async function run(
   progress: Progress,
 ): Promise<void> {
   const pace = new Pace(session.context);
-  const work = user.amend(wanted.values, wanted.force);
+  const work = await user.present(() => user.amend(wanted.values, wanted.force));
   const shown = new UnitProgress(progress);
   try {
     while (await work.step()) {

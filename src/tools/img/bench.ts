@@ -165,11 +165,12 @@ async function sendAll(session: VerbSession, user: BlockUser, buffer: IoBuffer, 
   const length = user.length();
   let { offset } = call;
   for (let sent = 1; sent <= call.count; sent++) {
-    await step('Failed request: ', () => {
+    const request = (): void => {
       if (call.write) user.write(offset, call.bytes, buffer);
       else user.read(offset, call.bytes, buffer);
       if (call.flushInterval > 0 && sent % call.flushInterval === 0) user.flush();
-    });
+    };
+    await step('Failed request: ', () => user.present(request));
     offset += call.step;
     if (length > 0) offset %= length;
     await pace.rest(sent, call.count);

@@ -119,10 +119,10 @@ async function runCheck(
   repair: CheckRepair,
 ): Promise<{ result: CheckResult; failure: ToolFailure | null }> {
   const pace = new Pace(session.context);
-  const run = begin(session, user, repair);
+  const run = await user.present(() => begin(session, user, repair));
   let failure: ToolFailure | null = null;
   try {
-    while (run.step()) await pace.rest();
+    while (await run.step()) await pace.rest();
   } catch (error) {
     if (!(error instanceof BlockError)) {
       run.end();

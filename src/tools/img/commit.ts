@@ -73,8 +73,9 @@ export const commit: Verb = {
       }
       if (!drop) {
         const pace = new Pace(session.context);
-        const work = await step(`Could not empty ${name}: `, () => image.makeEmpty());
-        while (work && (await step(`Could not empty ${name}: `, work))) await pace.rest();
+        const work = await step(`Could not empty ${name}: `, () => image.present(() => image.makeEmpty()));
+        while (work && (await step(`Could not empty ${name}: `, () => image.present(work))))
+          await pace.rest();
       }
       await step('Error while closing the image: ', () => image.close());
     } catch (error) {

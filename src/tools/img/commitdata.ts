@@ -68,10 +68,10 @@ class CommitWork {
 
   async run(): Promise<void> {
     const { base } = this.plan;
-    if (base.length() < this.length) base.truncate(this.length);
+    if (base.length() < this.length) await base.present(() => base.truncate(this.length));
     for await (const { from, end } of this.held()) this.total += end - from;
     for await (const range of this.held()) await this.write(range);
-    base.flush();
+    await base.present(() => base.flush());
   }
 
   /** What is allocated above the base, widened to whole grains; ascending, and no byte comes twice. */
@@ -81,7 +81,7 @@ class CommitWork {
     let last: Range = { from: 0, end: 0 };
     for (let at = 0; at < length;) {
       await this.pace.rest(this.done, this.total);
-      const { flags, bytes } = image.blockStatusAbove(base.node, at, length - at);
+      const { flags, bytes } = await image.present(() => image.blockStatusAbove(base.node, at, length - at));
       const next = at + Math.max(bytes, 1);
       if (flags & Status.ALLOCATED) {
         const from = Math.max(last.end, at - (at % grain));
@@ -92,16 +92,19 @@ class CommitWork {
     }
   }
 
-  private async write({ from, end }: Range): Promise<void> {
-    const { image } = this.plan;
-    for (let at = from; at < end;) {
-      const status = image.blockStatusAbove(null, at, end - at);
+  private async write({ from: start, end }: Range): Promise<void> {
+    const { image, base } = this.plan;
+    for (let at = start; at < end;) {
+      const from = at;
+      const status = await image.present(() => image.blockStatusAbove(null, from, end - from));
       // A grain that is zero in part only is data.
       const whole = status.bytes >= end - at ? end - at : status.bytes - (status.bytes % this.grain);
       const zero = whole > 0 && (status.flags & Status.ZERO) !== 0;
       const bytes = Math.min(whole || Math.min(this.grain, end - at), zero ? ZERO_PIECE : PIECE);
-      if (zero) this.plan.base.writeZeroes(at, bytes, RequestFlag.MAY_UNMAP);
-      else this.copy(at, bytes);
+      await image.present(() => {
+        if (zero) base.writeZeroes(from, bytes, RequestFlag.MAY_UNMAP);
+        else this.copy(from, bytes);
+      });
       at += bytes;
       await this.report(bytes);
     }

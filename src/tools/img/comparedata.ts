@@ -57,7 +57,7 @@ export class Comparison {
   /** @param sizesDiffer called when all is equal up to the end of the shorter image */
   async run(sizesDiffer: () => void): Promise<Verdict> {
     const [a, b] = this.images;
-    const [lengthA, lengthB] = [length(a), length(b)];
+    const [lengthA, lengthB] = [await length(a), await length(b)];
     this.total = Math.max(lengthA, lengthB);
     if (this.strict && lengthA !== lengthB) {
       return { same: false, text: 'Strict mode: Image size mismatch!' };
@@ -73,7 +73,7 @@ export class Comparison {
   private async compareCommon(end: number): Promise<Verdict | null> {
     const [a, b] = this.images;
     for (let at = 0; at < end;) {
-      const [ofA, ofB] = [status(a, at, end - at), status(b, at, end - at)];
+      const [ofA, ofB] = [await status(a, at, end - at), await status(b, at, end - at)];
       if (this.strict && ofA.flags !== ofB.flags) {
         return { same: false, text: `Strict mode: Offset ${at} block status mismatch!` };
       }
@@ -82,7 +82,9 @@ export class Comparison {
       const bothZero = ofA.flags & ofB.flags & Status.ZERO;
       if (!bothZero && (inA || inB)) {
         bytes = Math.min(bytes, PIECE);
-        const found = inA && inB ? this.compareData(at, bytes) : this.checkZeros(inA ? a : b, at, bytes);
+        const found = await (inA && inB
+          ? this.compareData(at, bytes)
+          : this.checkZeros(inA ? a : b, at, bytes));
         if (found !== null) return mismatch(found);
       }
       at += bytes;
@@ -94,11 +96,11 @@ export class Comparison {
   /** Looks for data behind the end of the shorter image. */
   private async checkTail(image: Image, from: number): Promise<Verdict | null> {
     for (let at = from; at < this.total;) {
-      const { flags, bytes } = status(image, at, this.total - at);
+      const { flags, bytes } = await status(image, at, this.total - at);
       let step = Math.min(bytes, this.total - at);
       if (flags & Status.ALLOCATED && !(flags & Status.ZERO)) {
         step = Math.min(step, PIECE);
-        const found = this.checkZeros(image, at, step);
+        const found = await this.checkZeros(image, at, step);
         if (found !== null) return mismatch(found);
       }
       at += step;
@@ -108,18 +110,18 @@ export class Comparison {
   }
 
   /** The offset of the first sector that differs; null: none does. */
-  private compareData(at: number, bytes: number): number | null {
+  private async compareData(at: number, bytes: number): Promise<number | null> {
     const [a, b] = this.buffers;
-    read(this.images[0], at, bytes, a);
-    read(this.images[1], at, bytes, b);
+    await read(this.images[0], at, bytes, a);
+    await read(this.images[1], at, bytes, b);
     const equal = this.context.engine.compareRun(a, b, 0, bytes, SECTOR);
     return equal === bytes ? null : at + Math.max(0, equal);
   }
 
   /** The offset of the first sector that is not zero; null: there is none. */
-  private checkZeros(image: Image, at: number, bytes: number): number | null {
+  private async checkZeros(image: Image, at: number, bytes: number): Promise<number | null> {
     const [buffer] = this.buffers;
-    read(image, at, bytes, buffer);
+    await read(image, at, bytes, buffer);
     const zeros = Math.max(0, this.context.engine.zeroRun(buffer, 0, bytes));
     return zeros === bytes ? null : at + zeros - (zeros % SECTOR);
   }
@@ -131,7 +133,7 @@ export class Comparison {
 }
 
 /** Bytes, in whole sectors. */
-function length({ user, name }: Image): number {
+function length({ user, name }: Image): Promise<number> {
   return attempt(
     `Can't get size of ${name}: `,
     READ_FAILED,
@@ -139,9 +141,9 @@ function length({ user, name }: Image): number {
   );
 }
 
-function status({ user, name }: Image, at: number, bytes: number): BlockStatus {
+async function status({ user, name }: Image, at: number, bytes: number): Promise<BlockStatus> {
   try {
-    const found = user.blockStatusAbove(null, at, bytes);
+    const found = await user.present(() => user.blockStatusAbove(null, at, bytes));
     // The last sector may be longer than the file.
     return found.bytes > 0 ? found : { ...found, bytes };
   } catch (error) {
@@ -150,13 +152,15 @@ function status({ user, name }: Image, at: number, bytes: number): BlockStatus {
   }
 }
 
-function read({ user, name }: Image, at: number, bytes: number, buffer: IoBuffer): void {
-  attempt(`Error while reading offset ${at} of ${name}: `, READ_FAILED, () => user.read(at, bytes, buffer));
+function read({ user, name }: Image, at: number, bytes: number, buffer: IoBuffer): Promise<void> {
+  return attempt(`Error while reading offset ${at} of ${name}: `, READ_FAILED, () =>
+    user.present(() => user.read(at, bytes, buffer)),
+  );
 }
 
-function attempt<T>(prefix: string, code: number, work: () => T): T {
+async function attempt<T>(prefix: string, code: number, work: () => T | Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     const { message, hints } = toFailure(error);
     throw new ToolFailure(prefix + message, hints, code);

@@ -107,7 +107,8 @@ class Copier {
     }
     if (this.plan.compress === 0) return;
     // No bytes: that was the last compressed cluster.
-    await step('', () => this.plan.target.writeCompressed(0, 0, this.buffer));
+    const { target } = this.plan;
+    await step('', () => target.present(() => target.writeCompressed(0, 0, this.buffer)));
   }
 
   /** How many bytes are going to be written, for the progress. */
@@ -137,7 +138,7 @@ class Copier {
     let limit = source.length() - from;
     if (backingLength !== null && at < backingLength) limit = Math.min(limit, backingLength - at);
     const status = await step(`error while reading block status at offset ${at}: `, () =>
-      this.status(source, from, limit),
+      source.present(() => this.status(source, from, limit)),
     );
     const bytes = Math.max(Math.min(status.bytes, limit), Math.min(SECTOR, limit));
     const piece = { kind: this.kindOf(status.flags, at), bytes, source, from };
@@ -224,7 +225,7 @@ class Copier {
   /** Reads to `to` of the buffer; `at` is the offset in the target. */
   private async read(source: BlockUser, from: number, bytes: number, at: number, to = 0): Promise<void> {
     try {
-      source.read(from, bytes, this.buffer, to);
+      await source.present(() => source.read(from, bytes, this.buffer, to));
       return;
     } catch (error) {
       if (!this.plan.salvage) throw toFailure(error).prefixed(`error while reading at byte ${at}: `);
@@ -232,7 +233,7 @@ class Copier {
     for (let done = 0; done < bytes; done += SECTOR) {
       const size = Math.min(SECTOR, bytes - done);
       try {
-        source.read(from + done, size, this.buffer, to + done);
+        await source.present(() => source.read(from + done, size, this.buffer, to + done));
       } catch (error) {
         this.warn(`error while reading offset ${at + done}: ${toFailure(error).message}`);
         this.buffer.view(to + done, size).fill(0);
@@ -257,18 +258,21 @@ class Copier {
 
   private async write(at: number, bytes: number, from: number): Promise<void> {
     const { target, compress } = this.plan;
-    await step(`error while writing at byte ${at}: `, () => {
-      if (compress) target.writeCompressed(at, bytes, this.buffer, from);
-      else target.write(at, bytes, this.buffer, from);
-    });
+    await step(`error while writing at byte ${at}: `, () =>
+      target.present(() => {
+        if (compress) target.writeCompressed(at, bytes, this.buffer, from);
+        else target.write(at, bytes, this.buffer, from);
+      }),
+    );
   }
 
   private async writeZeroes(at: number, bytes: number): Promise<void> {
-    if (this.plan.targetIsZero) return;
+    const { target, targetIsZero } = this.plan;
+    if (targetIsZero) return;
     for (let done = 0; done < bytes;) {
       const size = Math.min(ZERO_PIECE, bytes - done);
       await step(`error while writing at byte ${at}: `, () =>
-        this.plan.target.writeZeroes(at + done, size, RequestFlag.MAY_UNMAP),
+        target.present(() => target.writeZeroes(at + done, size, RequestFlag.MAY_UNMAP)),
       );
       done += size;
       await this.pace.rest();

@@ -136,8 +136,12 @@ async function copyBlocks(session: VerbSession, { source, target, from, bytes }:
   try {
     for (let done = 0; done < bytes;) {
       const n = Math.min(PIECE, bytes - done);
-      await step('error while reading from input image file: ', () => source.read(from + done, n, buffer));
-      await step('error while writing to output image file: ', () => target.write(done, n, buffer));
+      await step('error while reading from input image file: ', () =>
+        source.present(() => source.read(from + done, n, buffer)),
+      );
+      await step('error while writing to output image file: ', () =>
+        target.present(() => target.write(done, n, buffer)),
+      );
       done += n;
       await pace.rest(done, bytes);
     }

@@ -66,7 +66,7 @@ async function collect(session: VerbSession, request: InfoRequest): Promise<Bloc
     const graph = session.graph();
     const how = { readOnly: true, noBacking: true, noIo: true, forceShare: request.forceShare };
     const user = await session.open(graph, { name, imageOpts, format }, how);
-    const told = user.graphInfo();
+    const told = await user.present(() => user.graphInfo());
     infos.push(told);
     await graph.close();
     if (!request.chain || told['backing-filename'] === undefined) return infos;

@@ -109,7 +109,10 @@ async function walk(
   let at = start;
   while (at < end) {
     for (let i = 0; i < LOOK_UPS && at < end; i++) {
-      const next = tryLookUp(session, user, at, end - at);
+      const from = at;
+      const found = user.present(() => tryLookUp(session, user, from, end - from));
+      // Where all is here nobody waits.
+      const next = found instanceof Promise ? await found : found;
       if (continues(current, next)) {
         current.length += next.length;
       } else {

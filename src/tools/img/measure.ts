@@ -172,7 +172,7 @@ async function allocatedBytes(session: VerbSession, source: BlockUser, cluster: 
   let data = 0;
   for (let at = 0; at < length;) {
     const { flags, bytes } = await step('Unable to get block status: ', () =>
-      source.blockStatusAbove(null, at, length - at),
+      source.present(() => source.blockStatusAbove(null, at, length - at)),
     );
     let next = at + bytes;
     if ((flags & wanted) === wanted && !(flags & Status.ZERO)) {

@@ -90,7 +90,7 @@ export const rebase: Verb = {
         await copyDifferences(session, graph, image, { ...call, name, how }, progress);
       }
       try {
-        changeName(image, call);
+        await changeName(image, call);
       } finally {
         progress.report(100);
       }
@@ -168,10 +168,11 @@ function imageNamed(graph: BlockGraph, name: string): NodeView {
 }
 
 /** Stores the new name. */
-function changeName(image: BlockUser, { backing, backingFormat }: RebaseCall): void {
+async function changeName(image: BlockUser, { backing, backingFormat }: RebaseCall): Promise<void> {
   const none = backing === undefined || backing === '';
   try {
-    image.changeBackingFile(none ? null : backing, none ? null : (backingFormat ?? null));
+    const [name, format] = none ? [null, null] : [backing, backingFormat ?? null];
+    await image.present(() => image.changeBackingFile(name, format));
   } catch (error) {
     throw new ToolFailure(
       `Could not change the backing file to '${backing ?? ''}': ${why(error, none, backingFormat)}`,

@@ -91,15 +91,17 @@ class RebaseWork {
       await this.pace.rest(at, this.length);
     }
     // No bytes: that was the last compressed cluster.
-    if (compress) image.writeCompressed(0, 0, this.old);
-    image.flush();
+    await image.present(() => {
+      if (compress) image.writeCompressed(0, 0, this.old);
+      image.flush();
+    });
   }
 
   /** What begins at an offset: a range that may differ, or one that needs no look. */
   private async pieceAt(at: number): Promise<{ differs: boolean; end: number }> {
     const { image, shared } = this.plan;
     const backing = backingOf(image.node);
-    return step('error while reading image metadata: ', () => {
+    const look = (): { differs: boolean; end: number } => {
       const bytes = Math.min(PIECE, this.length - at);
       const own = image.blockStatus(at, bytes);
       const end = at + Math.max(1, Math.min(own.bytes, bytes));
@@ -108,7 +110,8 @@ class RebaseWork {
       const between = image.blockStatusAbove(shared, at, end - at);
       const until = at + Math.max(1, Math.min(between.bytes, end - at));
       return { differs: (between.flags & Status.ALLOCATED) !== 0, end: until };
-    });
+    };
+    return step('error while reading image metadata: ', () => image.present(look));
   }
 
   /** Compares a piece and writes what differs; it is whole units, and at most as long as the buffers. */
@@ -147,24 +150,24 @@ class RebaseWork {
   ): Promise<void> {
     const there = Math.max(0, Math.min(bytes, length - at));
     try {
-      if (there > 0) from?.read(at, there, buffer);
+      if (there > 0) await from?.present(() => from.read(at, there, buffer));
     } catch {
       throw new ToolFailure(failure);
     }
     buffer.view(there, bytes - there).fill(0);
-    return Promise.resolve();
   }
 
   private async write(at: number, bytes: number, from: number): Promise<void> {
-    await step('Error while writing to COW image: ', () => {
-      const { image, compress } = this.plan;
+    const { image, compress } = this.plan;
+    const write = (): void => {
       if (at >= this.beforeLength) return image.writeZeroes(at, bytes);
       if (!compress) return image.write(at, bytes, this.old, from);
       for (let done = 0; done < bytes; done += this.cluster) {
         const n = Math.min(this.cluster, bytes - done);
         this.writeCluster(at + done, n, from + done);
       }
-    });
+    };
+    await step('Error while writing to COW image: ', () => image.present(write));
   }
 
   /** Writes a cluster compressed, unless parts of it are there: these stay, and so does all of it as it is. */

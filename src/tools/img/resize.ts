@@ -70,7 +70,7 @@ export const resize: Verb = {
         `${PROGRAM}: warning: ${SHRINK_WARNING}`,
       ]);
     }
-    await step('', () => user.truncate(total, mode));
+    await step('', () => user.present(() => user.truncate(total, mode, true)));
     await user.close();
     if (!quiet) session.context.stdout('Image resized.\n');
     return 0;

@@ -56,11 +56,16 @@ type Action = (session: VerbSession, user: BlockUser, name: string) => void | Pr
 
 const ACTIONS: Readonly<Record<string, Action>> = { l: list, c: create, a: apply, d: remove };
 
-function list(session: VerbSession, user: BlockUser): void {
-  const snapshots = user.snapshots();
-  const found = (snapshots && listSnapshots(snapshots)) ?? [];
+async function list(session: VerbSession, user: BlockUser): Promise<void> {
+  const found = (await listOf(user)) ?? [];
   if (found.length === 0) return;
   session.context.stdout(`Snapshot list:\n${snapshotTable(found).join('\n')}\n`);
+}
+
+/** The snapshots of an image; null: it cannot have any. */
+async function listOf(user: BlockUser): Promise<SnapshotInfo[] | null> {
+  const snapshots = user.snapshots();
+  return snapshots && user.present(() => listSnapshots(snapshots));
 }
 
 async function create(_session: VerbSession, user: BlockUser, name: string): Promise<void> {
@@ -68,30 +73,30 @@ async function create(_session: VerbSession, user: BlockUser, name: string): Pro
     const snapshots = user.snapshots();
     if (!snapshots) throw new ToolFailure(strerror(Errno.ENOTSUP));
     // QEMU's tool records no clock and an instruction count of 0.
-    withErrno(() => snapshots.create(name, 'zero', 0));
+    return withErrno(user, () => snapshots.create(name, 'zero', 0));
   });
 }
 
 async function apply(_session: VerbSession, user: BlockUser, name: string): Promise<void> {
-  await step(`Could not apply snapshot '${name}': `, () => {
+  await step(`Could not apply snapshot '${name}': `, async () => {
     const snapshots = user.snapshots();
     if (!snapshots) throw new ToolFailure('Block driver does not support snapshots');
     snapshots.checkApply();
     const failure = 'Failed to load snapshot: ';
-    const found = listSnapshots(snapshots);
+    const found = await listOf(user);
     if (!found) throw new ToolFailure(failure + strerror(Errno.ENOTSUP));
     const index = findSnapshot(found, name);
     if (index < 0) throw new ToolFailure(failure + strerror(Errno.ENOENT));
-    return step(failure, () => withErrno(() => snapshots.apply(index)));
+    return step(failure, () => withErrno(user, () => snapshots.apply(index)));
   });
 }
 
 async function remove(_session: VerbSession, user: BlockUser, name: string): Promise<void> {
   const prefix = `Could not delete snapshot '${name}': `;
   const snapshots = user.snapshots();
-  const index = (snapshots && listSnapshots(snapshots))?.findIndex((found) => found.name === name) ?? -1;
+  const index = (await listOf(user))?.findIndex((found) => found.name === name) ?? -1;
   if (!snapshots || index < 0) throw new ToolFailure(`${prefix}snapshot not found`);
-  await step(prefix, () => snapshots.delete(index));
+  await step(prefix, () => user.present(() => snapshots.delete(index)));
 }
 
 /** Index of the snapshot with this id, else of the first one with this name; -1: none. */
@@ -101,9 +106,9 @@ export function findSnapshot(snapshots: readonly SnapshotInfo[], text: string): 
 }
 
 /** Runs a request whose failures are shown as strerror's text. */
-function withErrno(request: () => void): void {
+async function withErrno(user: BlockUser, request: () => void): Promise<void> {
   try {
-    request();
+    await user.present(request);
   } catch (error) {
     throw error instanceof BlockError ? new ToolFailure(strerror(error.errno)) : error;
   }

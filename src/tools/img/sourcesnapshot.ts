@@ -34,11 +34,11 @@ export async function showSnapshot(sources: readonly BlockUser[], wanted: Snapsh
       `Failed to load snapshot: Block format '${driver}' used by device '' does not support temporarily loading internal snapshots`,
     );
   }
-  const list = snapshots.list();
+  const list = await source.present(() => snapshots.list());
   const index =
     typeof wanted === 'string'
       ? findSnapshot(list, wanted)
       : list.findIndex(({ id, name }) => (wanted.id ?? id) === id && (wanted.name ?? name) === name);
   if (index < 0) throw new ToolFailure("Failed to load snapshot: Can't find snapshot");
-  await step('Failed to load snapshot: ', () => snapshots.show(index));
+  await step('Failed to load snapshot: ', () => source.present(() => snapshots.show(index)));
 }

@@ -116,11 +116,12 @@ export class VerbSession {
 
   /** The graph of this process, with its objects; it is closed when the verb ends. */
   graph(): BlockGraph {
-    const { engine, files, locks } = this.context;
+    const { engine, files, locks, openNbd } = this.context;
     this.opened ??= new BlockGraph({
       engine,
       files,
       locks,
+      ...(openNbd && { openNbd }),
       warn: (text) => this.warn(text),
       notice: (text) => this.context.stderr(`${text}\n`),
       onMismatch: () => this.context.onMismatch?.(),

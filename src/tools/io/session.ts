@@ -97,10 +97,12 @@ export class IoSession {
 
   private async newGraph(): Promise<BlockGraph> {
     const { files, locks } = this.process;
+    const { openNbd } = this.context;
     const graph = new BlockGraph({
       engine: this.context.engine,
       files,
       locks,
+      ...(openNbd && { openNbd }),
       warn: (text) => this.warn(text),
       notice: (text) => this.complain(text),
       onMismatch: () => this.context.onMismatch?.(),

@@ -68,12 +68,13 @@ export async function readPieces(
   each: (bytes: Uint8Array, at: number) => void,
 ): Promise<void> {
   checkBounds(target, extent);
+  const { presence } = session.context.engine;
   const pace = session.pace();
   const buffer = session.context.engine.alloc(Math.min(PIECE, Math.max(extent.bytes, 1)));
   try {
     for (let at = 0; at < extent.bytes; at += PIECE) {
       const bytes = Math.min(PIECE, extent.bytes - at);
-      target.read(extent.offset + at, bytes, buffer);
+      await presence.present(() => target.read(extent.offset + at, bytes, buffer));
       each(buffer.view(0, bytes), at);
       await pace.rest(at, extent.bytes);
     }
@@ -91,13 +92,14 @@ export async function writePieces(
   fill: (bytes: Uint8Array, at: number) => void,
 ): Promise<void> {
   checkBounds(target, extent);
+  const { presence } = session.context.engine;
   const pace = session.pace();
   const buffer = session.context.engine.alloc(Math.min(PIECE, Math.max(extent.bytes, 1)));
   try {
     for (let at = 0; at < extent.bytes; at += PIECE) {
       const bytes = Math.min(PIECE, extent.bytes - at);
       fill(buffer.view(0, bytes), at);
-      target.write(extent.offset + at, bytes, buffer, 0, flags);
+      await presence.present(() => target.write(extent.offset + at, bytes, buffer, 0, flags));
       await pace.rest(at, extent.bytes);
     }
   } finally {
@@ -131,7 +133,8 @@ export async function compressPieces(
     do {
       const n = Math.min(PIECE, bytes - at);
       fill(buffer.view(0, n), at);
-      user.writeCompressed(offset + at, n, buffer, 0, flags);
+      const from = offset + at;
+      await user.present(() => user.writeCompressed(from, n, buffer, 0, flags));
       await pace.rest(at, bytes);
       at += PIECE;
     } while (at < bytes);
@@ -150,7 +153,8 @@ export async function bulkPieces(
   checkBounds(user, extent);
   const pace = session.pace();
   for (let at = 0; at < extent.bytes; at += BULK_PIECE) {
-    request(extent.offset + at, Math.min(BULK_PIECE, extent.bytes - at));
+    const offset = extent.offset + at;
+    await user.present(() => request(offset, Math.min(BULK_PIECE, extent.bytes - at)));
     await pace.rest(at, extent.bytes);
   }
 }

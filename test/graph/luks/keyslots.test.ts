@@ -176,12 +176,12 @@ function recorded(bytes: Uint8Array): { storage: HeaderStorage; log: ([number, U
   return {
     log,
     storage: {
-      read: (offset, count) => bytes.slice(offset, offset + count),
-      write(offset, data) {
+      read: async (offset, count) => bytes.slice(offset, offset + count),
+      async write(offset, data) {
         bytes.set(data, offset);
         log.push([offset, data.slice()]);
       },
-      flush: () => void log.push('flush'),
+      flush: async () => void log.push('flush'),
     },
   };
 }
@@ -236,14 +236,14 @@ test.each([
   const small = await container('cut.luks');
   const before = Uint8Array.from(readFileSync(small));
   const { storage, log } = recorded(before.slice());
-  const open = LuksContainer.open(engine, storage, false);
+  const open = await LuksContainer.open(engine, storage, false);
   const key = await open.unlock(bytesOf('first'));
   await change(open, key);
   let states = 0;
   for (const state of cuts(before, log)) {
     // What only overwrites erased material is the same to whoever opens the container.
     if (states++ > 24 && states % 8 !== 0) continue;
-    const after = LuksContainer.open(engine, recorded(state).storage, false);
+    const after = await LuksContainer.open(engine, recorded(state).storage, false);
     const found =
       (await after.unlock(bytesOf('first')).catch(() => null)) ??
       (await after.unlock(bytesOf('second')).catch(() => null));

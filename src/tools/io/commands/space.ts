@@ -55,7 +55,7 @@ async function eachRun(
   const pace = call.session.pace();
   await call.file.requests.beforeStatus();
   for (let at = from; at < to;) {
-    const status = statusAt(call, at, to - at, failed);
+    const status = await statusAt(call, at, to - at, failed);
     if (status.bytes === 0) break;
     each((status.flags & Status.ALLOCATED) !== 0, at, status.bytes);
     at += status.bytes;
@@ -63,9 +63,14 @@ async function eachRun(
   }
 }
 
-function statusAt(call: IoCall, at: number, bytes: number, failed: (message: string) => Error): BlockStatus {
+async function statusAt(
+  { user }: IoCall,
+  at: number,
+  bytes: number,
+  failed: (message: string) => Error,
+): Promise<BlockStatus> {
   try {
-    return call.user.blockStatus(at, bytes);
+    return await user.present(() => user.blockStatus(at, bytes));
   } catch (error) {
     throw failed(toFailure(error).message);
   }
@@ -155,8 +160,9 @@ export const truncate: IoCommand = {
     const [offsetText] = operands;
     if (offsetText === undefined) throw new SyntaxMistake();
     const size = readNumber(offsetText);
+    const { user } = call;
     await call.file.requests.drain();
-    call.user.truncate(size, preallocation);
+    await user.present(() => user.truncate(size, preallocation));
     return true;
   },
 };
@@ -212,9 +218,9 @@ export const flush: IoCommand = {
   max: 0,
   syntax: null,
   summary: 'flush all in-core file state to disk',
-  run: async (call) => {
+  run: async ({ file, user }) => {
     try {
-      await call.file.requests.flush(async () => call.user.flush());
+      await file.requests.flush(async () => user.present(() => user.flush()));
     } catch (error) {
       // The real tool says so by its exit code alone.
       if (error instanceof BlockError) return false;

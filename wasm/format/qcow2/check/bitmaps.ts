@@ -24,22 +24,40 @@ function spoiled(check: Check): i32 {
   return -Err.EINVAL;
 }
 
-/** Counts the directory, if there is a valid one, and reads it. */
-export function beginBitmaps(check: Check): i32 {
-  releaseBitmaps(check);
+/** Where the directory is, as far as the image has one that counts. */
+let directoryOffset: i64 = 0;
+let directoryBytes: i64 = 0;
+
+function findDirectory(check: Check): bool {
   const image = check.image;
   const extension = image.bitmaps;
-  if (!extension || !(image.autoclear & 1)) return 0;
-  const bytes = <i64>be64(extension.at + 8);
-  const offset = <i64>be64(extension.at + 16);
-  const r = check.count(offset, bytes);
-  if (r < 0) return r;
-  if (bytes < 0 || bytes > MAX_DIRECTORY || offset < 0 || bytes > image.file.size() - offset) {
-    return spoiled(check);
-  }
+  if (!extension || !(image.autoclear & 1)) return false;
+  directoryBytes = <i64>be64(extension.at + 8);
+  directoryOffset = <i64>be64(extension.at + 16);
+  return true;
+}
+
+/** Reads the directory, if there is a valid one; fails only if it is elsewhere. */
+export function readDirectory(check: Check): i32 {
+  releaseBitmaps(check);
+  if (!findDirectory(check)) return 0;
+  const bytes = directoryBytes;
+  const offset = directoryOffset;
+  const file = check.image.file;
+  if (bytes < 0 || bytes > MAX_DIRECTORY || offset < 0 || bytes > file.size() - offset) return 0;
   check.directoryBytes = bytes;
   check.directory = heap.alloc(<usize>bytes + DIRECTORY_ENTRY);
-  return image.file.pread(offset, <i32>bytes, check.directory) < 0 ? spoiled(check) : 0;
+  const r = file.pread(offset, <i32>bytes, check.directory);
+  if (r < 0) releaseBitmaps(check);
+  return r === -Err.EAGAIN ? r : 0;
+}
+
+/** Counts the directory. */
+export function beginBitmaps(check: Check): i32 {
+  if (!findDirectory(check)) return 0;
+  const r = check.count(directoryOffset, directoryBytes);
+  if (r < 0) return r;
+  return check.directory ? 0 : spoiled(check);
 }
 
 /**
@@ -61,17 +79,20 @@ export function stepBitmaps(check: Check): i32 {
   if (!check.at) {
     const wrong = !name || !entries || entries > MAX_TABLE || !table || table & (image.clusterSize - 1);
     if (wrong || table < 0 || next > check.directoryBytes) return spoiled(check);
-    const r = check.count(table, (<i64>entries) << 3);
-    if (r < 0) return r;
   }
   // What is behind the end of the file is zeros: there is nothing to count.
   const end = min<i64>(entries, (image.file.size() - table) >> 3);
-  if (check.at < end) {
-    const n = <i32>min<i64>(CHUNK >> 3, end - check.at);
-    const r = countChunk(check, table + (check.at << 3), n);
-    if (r < 0) return r;
-    check.at += n;
+  const n = <i32>max<i64>(min<i64>(CHUNK >> 3, end - check.at), 0);
+  const chunk = heap.alloc(CHUNK);
+  let r = n ? image.file.pread(table + (check.at << 3), n << 3, chunk) : 0;
+  if (r !== -Err.EAGAIN && !check.at) {
+    const counted = check.count(table, (<i64>entries) << 3);
+    if (counted < 0) r = counted;
   }
+  if (r === 0) r = countChunk(check, chunk, n);
+  heap.free(chunk);
+  if (r < 0) return r;
+  check.at += n;
   if (check.at >= end) {
     check.index = <i32>next;
     check.at = 0;
@@ -79,10 +100,9 @@ export function stepBitmaps(check: Check): i32 {
   return 1;
 }
 
-function countChunk(check: Check, at: i64, n: i32): i32 {
+function countChunk(check: Check, chunk: usize, n: i32): i32 {
   const image = check.image;
-  const chunk = heap.alloc(CHUNK);
-  let r = image.file.pread(at, n << 3, chunk);
+  let r = 0;
   for (let i = 0; r === 0 && i < n; i++) {
     const entry = be64(chunk + ((<usize>i) << 3));
     const offset = <i64>(entry & OFFSET_MASK);
@@ -92,6 +112,5 @@ function countChunk(check: Check, at: i64, n: i32): i32 {
     }
     if (offset) r = check.count(offset, image.clusterSize);
   }
-  heap.free(chunk);
   return r;
 }

@@ -9,7 +9,7 @@ import { CheckFix, Err } from '../../../abi';
 import { finding } from '../../../host';
 import { be64 } from '../../../util/endian';
 import { describe, hex } from '../../../util/errors';
-import { beginBitmaps, releaseBitmaps, stepBitmaps } from './bitmaps';
+import { beginBitmaps, readDirectory, releaseBitmaps, stepBitmaps } from './bitmaps';
 import { stepCompare } from './compare';
 import { stepCopied } from './copied';
 import { CountTable, MAX_CLUSTERS } from './counts';
@@ -74,6 +74,8 @@ export class Check {
   rebuild: bool = false;
   /** Findings since the step began. */
   told: i32 = 0;
+  /** Something of the image was not there when it was to be read. */
+  elsewhere: bool = false;
   /** Findings since the check began. */
   private findings: i32 = 0;
   /** Where the phase is: its meaning is the phase's own. */
@@ -195,11 +197,15 @@ export class Check {
     return 0;
   }
 
-  /** Gets on with the check; answers 1: there is more to do, 0: it is done, or a negative errno that ends it. */
+  /**
+   * Gets on with the check; answers 1: there is more to do, 0: it is done, or a negative errno that ends it. Only EAGAIN does
+   * not end it: what is to be read is elsewhere. So each step reads what it needs before it counts or tells anything.
+   */
   step(): i32 {
     this.told = 0;
     const r = this.advance();
-    if (r < 0) this.phase = Phase.DONE;
+    if (r === -Err.EAGAIN) this.elsewhere = true;
+    else if (r < 0) this.phase = Phase.DONE;
     return r;
   }
 
@@ -286,7 +292,9 @@ export class Check {
   /** What is at a place that the header names. */
   private countFixed(): i32 {
     const image = this.image;
-    let r = this.count(image.snapshotsOffset, image.snapshotsBytes);
+    let r = readDirectory(this);
+    if (r < 0) return r;
+    r = this.count(image.snapshotsOffset, image.snapshotsBytes);
     if (r === 0) r = this.count(image.reftableOffset, (<i64>image.reftableEntries) << 3);
     const crypto = image.cryptoHeader;
     if (r === 0 && crypto) r = this.count(be64(crypto.at), be64(crypto.at + 8));

@@ -79,6 +79,7 @@ export function stepCompare(check: Check, fix: i32): i32 {
     const offset = blockOf(check, cluster);
     const block = offset ? image.refs.get(offset) : 0;
     const r = offset && !block ? image.refs.error : failure;
+    if (r === -Err.EAGAIN) return r;
     if (check.counts.emptyPage(cluster)) {
       // Nothing is counted up to the end of the page: only what is stored in the block's range matters.
       const end = min(check.counts.pageEnd(cluster), (cluster | (perBlock - 1)) + 1);

@@ -1,5 +1,5 @@
 /** The part of a check that looks at the COPIED flags of the active tables: set exactly where the count is 1. */
-import { CheckFix } from '../../../abi';
+import { CheckFix, Err } from '../../../abi';
 import { be64, putBe64 } from '../../../util/endian';
 import { hex } from '../../../util/errors';
 import { zeroPrefix } from '../../../util/memory';
@@ -31,6 +31,7 @@ export function stepCopied(check: Check): i32 {
     const index = check.index++;
     if (image.l2TableOffset(index)) {
       const r = checkTable(check, index);
+      if (r === -Err.EAGAIN) check.index--;
       return r < 0 ? r : 1;
     }
     if (++skipped === 65536) return 1;
@@ -41,8 +42,15 @@ export function stepCopied(check: Check): i32 {
 function checkTable(check: Check, index: i32): i32 {
   const image = check.image;
   const table = image.l2TableOffset(index);
-  if (loadStored(check, table >> image.clusterBits) < 0) return 0;
+  let r = loadStored(check, table >> image.clusterBits);
+  if (r < 0) return r === -Err.EAGAIN ? r : 0;
   const entry = image.l1Entry(index);
+  const read = check.readL2(entry);
+  if (check.elsewhere) {
+    r = read === 0 ? loadAllStored(check) : read;
+    if (r === 0) r = loadStored(check, table >> image.clusterBits);
+    if (r === -Err.EAGAIN) return r;
+  }
   if ((stored === 1) !== ((entry & COPIED) !== 0)) {
     const count = stored;
     check.tell(
@@ -55,7 +63,7 @@ function checkTable(check: Check, index: i32): i32 {
       const at = image.l1 + ((<usize>index) << 3);
       putBe64(at, count === 1 ? entry | COPIED : entry & ~COPIED);
       const to = image.l1Offset + ((<i64>index) << 3);
-      let r = checkWrite(image, Meta.ACTIVE_L1, to, 8);
+      r = checkWrite(image, Meta.ACTIVE_L1, to, 8);
       if (r === 0) r = image.file.pwrite(to, 8, at);
       if (r < 0) {
         check.errors++;
@@ -64,13 +72,24 @@ function checkTable(check: Check, index: i32): i32 {
       check.corruptionsFixed++;
     }
   }
-  const r = check.readL2(entry);
-  if (r < 0) {
+  if (read < 0) {
     check.tell('ERROR: I/O error in check_oflag_copied');
     check.errors++;
     return 0;
   }
   return checkEntries(check, table);
+}
+
+/** Has the counts of all that the table points to here before anything is told. */
+function loadAllStored(check: Check): i32 {
+  const image = check.image;
+  const step = image.incompatible & EXTENDED_L2 ? 16 : 8;
+  for (let at = 0; at < image.clusterSize && !check.hasDataFile; at += step) {
+    const entry = be64(check.table + at);
+    const host = entry & COMPRESSED ? 0 : <i64>(entry & OFFSET_MASK);
+    if (host && loadStored(check, host >> image.clusterBits) === -Err.EAGAIN) return -Err.EAGAIN;
+  }
+  return 0;
 }
 
 function checkEntries(check: Check, table: i64): i32 {

@@ -111,6 +111,7 @@ export function readTable(check: Check): i32 {
     const i = list.n;
     const start = (list.end + 7) & ~7;
     const r = image.file.pread(start, ENTRY_HEADER, header);
+    if (r === -Err.EAGAIN) return r;
     if (r < 0)
       return refuse(check, r, 'failed to read the snapshot table: Failed to read snapshot table', '');
     const entry = list.entry(i);
@@ -184,11 +185,16 @@ function tellIncomplete(check: Check): i32 {
   return 0;
 }
 
+/** A text is elsewhere. */
+let textAbsent: bool = false;
+
 /** Id or name of a snapshot, up to the first zero byte. */
 function readText(check: Check, at: i64, bytes: u32): string {
   const text = heap.alloc(bytes + 1);
   let n: u32 = 0;
-  if (check.image.file.pread(at, <i32>bytes, text) === 0) while (n < bytes && load<u8>(text + n)) n++;
+  const r = check.image.file.pread(at, <i32>bytes, text);
+  if (r === -Err.EAGAIN) textAbsent = true;
+  if (r === 0) while (n < bytes && load<u8>(text + n)) n++;
   const result = String.UTF8.decodeUnsafe(text, n);
   heap.free(text);
   return result;
@@ -213,8 +219,10 @@ export function stepSnapshot(check: Check): i32 {
     heap.free(check.l1);
     check.l1 = 0;
     check.at++;
+    return 1;
   }
   if (check.at >= list.n) return 0;
+  textAbsent = false;
   const r = beginSnapshot(check, list.entry(<i32>check.at));
   if (r < 0) return r;
   if (!check.l1) check.at++;
@@ -225,26 +233,34 @@ function beginSnapshot(check: Check, entry: Entry): i32 {
   const image = check.image;
   if (entry.l1Offset & (image.clusterSize - 1)) {
     const what = `l1_offset=${hash(entry.l1Offset)}: L1 table is not cluster aligned`;
-    check.corrupt(`ERROR snapshot ${describe(check, entry)} ${what}; snapshot table entry corrupted`);
+    const which = describe(check, entry);
+    if (textAbsent) return -Err.EAGAIN;
+    check.corrupt(`ERROR snapshot ${which} ${what}; snapshot table entry corrupted`);
     return 0;
   }
   if (entry.l1Size > <u32>(MAX_L1_BYTES >> 3)) {
     const what = `l1_size=${hash(entry.l1Size)}: L1 table is too large`;
-    check.corrupt(`ERROR snapshot ${describe(check, entry)} ${what}; snapshot table entry corrupted`);
+    const which = describe(check, entry);
+    if (textAbsent) return -Err.EAGAIN;
+    check.corrupt(`ERROR snapshot ${which} ${what}; snapshot table entry corrupted`);
     return 0;
   }
   const bytes = <i32>(entry.l1Size << 3);
   if (!bytes) return 0;
   check.l1 = heap.alloc(bytes);
-  let r = beginTables(check, check.l1, <i32>entry.l1Size, entry.l1Offset);
-  if (r === 0) {
-    r = entry.l1Offset < 0 ? -Err.EIO : image.file.pread(entry.l1Offset, bytes, check.l1);
-    if (r < 0) {
-      check.errors++;
-      check.tell('ERROR: I/O error in check_refcounts_l1');
-    }
+  const read = entry.l1Offset < 0 ? -Err.EIO : image.file.pread(entry.l1Offset, bytes, check.l1);
+  if (read === -Err.EAGAIN) {
+    heap.free(check.l1);
+    check.l1 = 0;
+    return read;
   }
-  return r;
+  const r = beginTables(check, check.l1, <i32>entry.l1Size, entry.l1Offset);
+  if (r !== 0) return r;
+  if (read < 0) {
+    check.errors++;
+    check.tell('ERROR: I/O error in check_refcounts_l1');
+  }
+  return read;
 }
 
 /** Writes the table anew if that repairs it. */
@@ -256,6 +272,7 @@ export function rewriteTable(check: Check): i32 {
     return 0;
   }
   const r = writeTable(check);
+  if (r === -Err.EAGAIN) return r;
   if (r < 0) {
     check.corruptions += list.corruptions;
     check.errors++;

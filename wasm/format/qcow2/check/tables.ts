@@ -1,4 +1,5 @@
 /** The part of a check that walks L1 and L2 tables and counts what they point to. */
+import { Err } from '../../../abi';
 import { be64, putBe64 } from '../../../util/endian';
 import { hex } from '../../../util/errors';
 import { zeroPrefix } from '../../../util/memory';
@@ -30,6 +31,7 @@ export function stepTables(check: Check, active: bool): i32 {
     check.index++;
     if (entry) {
       const r = checkTable(check, entry, active);
+      if (r === -Err.EAGAIN) check.index--;
       return r < 0 ? r : 1;
     }
     if (++skipped === 65536) return 1;
@@ -39,18 +41,19 @@ export function stepTables(check: Check, active: bool): i32 {
 
 function checkTable(check: Check, entry: u64, active: bool): i32 {
   const image = check.image;
+  const read = check.readL2(entry);
+  if (read === -Err.EAGAIN) return read;
   if (entry & L1_RESERVED) check.corrupt(`ERROR found L1 entry with reserved bits set: ${hex(entry)}`);
   const offset = <i64>(entry & OFFSET_MASK);
-  let r = check.count(offset, image.clusterSize);
+  const r = check.count(offset, image.clusterSize);
   if (r < 0) return r;
   if (offset & (image.clusterSize - 1)) {
     check.corrupt(`ERROR l2_offset=${hex(offset)}: Table is not cluster aligned; L1 entry corrupted`);
   }
-  r = check.readL2(entry);
-  if (r < 0) {
+  if (read < 0) {
     check.announce('ERROR: I/O error in check_refcounts_l2');
     check.errors++;
-    return r;
+    return read;
   }
   return walkTable(check, offset, active);
 }

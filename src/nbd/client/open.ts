@@ -1,0 +1,61 @@
+/** Opening an export of a server for the driver `nbd`. */
+import type { Presence } from '../../engine/presence';
+import { GraphError, type NbdTarget, type OpenNbd } from '../../graph';
+import type { SocketAddress } from '../../qapi/types.generated';
+import type { ByteStream } from '../stream';
+import { NbdConnection } from './connection';
+import { NbdDisk } from './disk';
+import { ClientHandshake } from './handshake';
+import { NbdFailure } from './options';
+import { NbdSession } from './session';
+
+/** Milliseconds between attempts to open. */
+const PAUSE = 1000;
+
+/** What exports are opened with. */
+export interface NbdSurroundings {
+  presence: Presence;
+  /** Connects to an address; rejects with what is told to the user. */
+  connect: (address: SocketAddress) => Promise<ByteStream>;
+}
+
+/** What {@link OpenNbd} is, where sockets can be connected to. */
+export function nbdOpener({ presence, connect }: NbdSurroundings): OpenNbd {
+  return async (target) => {
+    if (target.tlsCreds !== undefined) {
+      throw new GraphError(`No TLS credentials with id '${target.tlsCreds}'`);
+    }
+    const attempt = () => connectTo(target, connect);
+    const connection = await patiently(attempt, target.openTimeout);
+    return new NbdDisk(new NbdSession(connection, attempt, target.reconnectDelay), presence);
+  };
+}
+
+async function connectTo(
+  { server, name, context }: NbdTarget,
+  connect: NbdSurroundings['connect'],
+): Promise<NbdConnection> {
+  const stream = await connect(server);
+  try {
+    const handshake = new ClientHandshake(stream);
+    const agreed = await handshake.connect({ name, context });
+    return new NbdConnection(stream, handshake.reader, agreed);
+  } catch (error) {
+    stream.close();
+    throw error instanceof NbdFailure ? new GraphError(error.message, error) : error;
+  }
+}
+
+/** Attempts for so many milliseconds; the last failure is the one that is told. */
+async function patiently<T>(attempt: () => Promise<T>, milliseconds: number): Promise<T> {
+  const deadline = performance.now() + milliseconds;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const left = deadline - performance.now();
+      if (left <= 0) throw error;
+      await new Promise<void>((resolve) => setTimeout(resolve, Math.min(PAUSE, left)));
+    }
+  }
+}
