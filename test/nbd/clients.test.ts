@@ -153,7 +153,8 @@ describe.runIf(haveTools)('clients', () => {
     events.length = 0;
     await ok('block-export-del', { id: 'e', mode: 'hard' });
     await closed;
-    await sleep(10);
+    // The export ends when its server has seen that.
+    for (let left = 500; left > 0 && events.length === 0; left--) await sleep(10);
     expect(events.map(({ event, data }) => ({ event, data }))).toEqual([
       { event: 'BLOCK_EXPORT_DELETED', data: { id: 'e' } },
     ]);
