@@ -3,6 +3,7 @@
  * the run, for timings depend on the machine.
  */
 import { startBrowser } from '../test/browser/browser';
+import { inspectorLines } from './browser/inspector';
 import { opfsJobLines } from './browser/jobs';
 import { opfsLines } from './browser/opfs';
 import { pageStartLine } from './browser/page-start';
@@ -27,6 +28,7 @@ async function browserLines(images: Images): Promise<[Line[], string]> {
       ...(await opfsLines(browser, images)),
       ...(await opfsJobLines(browser)),
       await pageStartLine(browser.context),
+      ...(await inspectorLines(browser)),
     ];
     return [lines, `Chromium ${browser.context.browser()?.version() ?? 'of unknown version'}`];
   } finally {
