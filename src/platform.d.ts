@@ -33,24 +33,14 @@ interface SubtleCrypto {
   importKey(
     format: 'raw',
     key: Uint8Array,
-    algorithm: 'PBKDF2' | 'AES-CBC',
+    algorithm: 'PBKDF2',
     extractable: false,
-    usages: readonly ('deriveBits' | 'encrypt' | 'decrypt')[],
+    usages: readonly 'deriveBits'[],
   ): Promise<CryptoKey>;
   deriveBits(
     algorithm: { name: 'PBKDF2'; hash: string; salt: Uint8Array; iterations: number },
     key: CryptoKey,
     bits: number,
-  ): Promise<ArrayBuffer>;
-  encrypt(
-    algorithm: { name: 'AES-CBC'; iv: Uint8Array },
-    key: CryptoKey,
-    data: Uint8Array,
-  ): Promise<ArrayBuffer>;
-  decrypt(
-    algorithm: { name: 'AES-CBC'; iv: Uint8Array },
-    key: CryptoKey,
-    data: Uint8Array,
   ): Promise<ArrayBuffer>;
 }
 interface CryptoKey {

@@ -33,3 +33,12 @@ export async function argon2(request: Argon2Request): Promise<Uint8Array> {
     outputType: 'binary',
   });
 }
+
+/** KiB of a trial: enough to be measured, and done within a few milliseconds. */
+const TRIAL_MEMORY = 4096;
+
+/** The same with as little work as tells how fast it is. */
+export function trialOf(request: Argon2Request): Argon2Request {
+  const least = 8 * request.lanes;
+  return { ...request, time: 1, memory: Math.max(least, Math.min(request.memory, TRIAL_MEMORY)) };
+}

@@ -29,11 +29,15 @@ export interface Pbkdf2Request {
   bytes: number;
 }
 
-/** Derives a key. The password and the result are the caller's to overwrite. */
-export async function pbkdf2(request: Pbkdf2Request): Promise<Uint8Array> {
+/**
+ * Derives a key. The password and the result are the caller's to overwrite.
+ * @param signal ends the work where it is done step by step
+ */
+export async function pbkdf2(request: Pbkdf2Request, signal?: AbortSignal): Promise<Uint8Array> {
   const name = WEB_NAMES[request.hash];
   const { subtle } = crypto;
-  if (name === undefined || !subtle || request.iterations > MAX_WEB_ITERATIONS) return bySteps(request);
+  if (name === undefined || !subtle || request.iterations > MAX_WEB_ITERATIONS)
+    return bySteps(request, signal);
   // HMAC fills a key up with zeros, so that an empty one, which not all implementations take, is one zero byte.
   const password = request.password.length === 0 ? new Uint8Array(1) : request.password;
   const key = await subtle.importKey('raw', password, 'PBKDF2', false, ['deriveBits']);
@@ -43,13 +47,10 @@ export async function pbkdf2(request: Pbkdf2Request): Promise<Uint8Array> {
 }
 
 /** The same without WebCrypto; others get a turn every few milliseconds. */
-export async function bySteps({
-  hash,
-  password,
-  salt,
-  iterations,
-  bytes,
-}: Pbkdf2Request): Promise<Uint8Array> {
+export async function bySteps(
+  { hash, password, salt, iterations, bytes }: Pbkdf2Request,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
   const loaded = await library();
   const hmac = await loaded.createHMAC(
     hasherOf(loaded, hash),
@@ -69,6 +70,7 @@ export async function bySteps({
       for (let j = 0; j < sum.length; j++) sum[j]! ^= last[j]!;
       if (i % LOOK === 0 && performance.now() > until) {
         await new Promise<void>((resolve) => void setTimeout(resolve));
+        signal?.throwIfAborted();
         until = performance.now() + TURN;
       }
     }

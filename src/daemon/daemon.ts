@@ -34,6 +34,18 @@ import { Monitor, type MonitorOptions } from './monitor';
 export type QmpReply =
   { return: QmpValue; error?: never } | { error: { class: QmpErrorClass; desc: string }; return?: never };
 
+/** What a command that is opening or making an encrypted image does not change. */
+const BESIDE_KEYS: ReadonlySet<string> = new Set([
+  'query-version',
+  'query-commands',
+  'query-qmp-schema',
+  'query-jobs',
+  'query-block-jobs',
+  'query-block-exports',
+  'query-chardev',
+  'query-iothreads',
+]);
+
 /** An event, with the wall clock of the moment when it happened. */
 export interface QmpEvent {
   timestamp: { seconds: number; microseconds: number };
@@ -51,6 +63,8 @@ export class Daemon {
   private readonly context: CommandContext;
   /** Commands run one at a time, whichever monitor they come from; this is the end of the line. */
   private line: Promise<unknown> = Promise.resolve();
+  /** What goes on with commands that need not wait for keys. */
+  private readonly beside = new Set<() => void>();
   private ended: Promise<void> | null = null;
 
   constructor(readonly environment: DaemonEnvironment) {
@@ -98,11 +112,33 @@ export class Daemon {
     return this.ended !== null;
   }
 
-  /** Does a command. Commands are done in the order in which they were given. */
+  /**
+   * Does a command. Commands are done in the order in which they were given; only while a key is being derived, which takes
+   * seconds, those that ask about other things do not wait.
+   */
   async execute(name: string, args?: QmpValue): Promise<QmpReply> {
-    const turn = this.line.then(() => this.answer(name, args));
-    this.line = turn;
+    const before = this.line;
+    const ready = BESIDE_KEYS.has(name) ? this.untilKeys(before) : before;
+    const turn = ready.then(() => this.answer(name, args));
+    this.line = before.then(() => turn);
     return turn;
+  }
+
+  /** Resolves when the commands before are done, or as soon as one of them waits for a key. */
+  private untilKeys(before: Promise<unknown>): Promise<void> {
+    const { keys } = this.graph.opener;
+    if (keys.busy) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.beside.add(resolve);
+      keys.onBusy = () => {
+        for (const next of this.beside) next();
+        this.beside.clear();
+      };
+      void before.then(() => {
+        this.beside.delete(resolve);
+        resolve();
+      });
+    });
   }
 
   private async answer(name: string, args: QmpValue | undefined): Promise<QmpReply> {

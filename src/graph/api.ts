@@ -5,6 +5,7 @@
  * a {@link BlockGraph}; requests on an open node are synchronous. Failures of operations are {@link GraphError}s,
  * failures of requests are the engine's `BlockError`s.
  */
+import type { DerivationHost } from '../crypto/derivation';
 import type { AmendProgress } from '../engine/amend';
 import type {
   BlockStatus,
@@ -75,6 +76,8 @@ export interface GraphEnvironment {
   onMismatch?(): void;
   /** Opens exports of NBD servers. Absent: nothing can be connected to from here. */
   openNbd?: OpenNbd;
+  /** How keys are derived from passphrases. */
+  derivation?: DerivationHost;
 }
 
 /** How a block backend may cache. The names are those of `-t` (tools.md 0.3). */

@@ -2,6 +2,7 @@
  * Opening and closing of nodes: options to driver, file name and children, in QEMU's order, so that names, errors and
  * the order of nodes come out the same. Every open that no command named goes through {@link Opener.gate}.
  */
+import { KeyDerivation } from '../crypto/derivation';
 import { Permission } from '../files/locks';
 import { parseJson } from '../qapi/json-parser';
 import { QmpError } from '../qapi/errors';
@@ -58,8 +59,10 @@ export class Opener {
 
   readonly throttleGroups: ThrottleGroups;
   readonly secrets = new Secrets();
+  readonly keys: KeyDerivation;
 
   constructor(readonly environment: GraphEnvironment) {
+    this.keys = new KeyDerivation(environment.derivation);
     this.throttleGroups = new ThrottleGroups(environment.engine, () => this.table.all());
   }
 
@@ -223,6 +226,7 @@ export class Opener {
       throttleGroups: this.throttleGroups,
       secrets: this.secrets,
       openNbd: this.environment.openNbd ?? noNbd,
+      keys: this.keys,
       node,
       find: (name) => this.table.find(name),
       options: state.options,

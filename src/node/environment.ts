@@ -7,7 +7,9 @@ import type { ImageLocks } from '../files/locks';
 import { nodeLocks } from '../files/node/locks';
 import { NodeStore } from '../files/node/store';
 import type { OpenNbd } from '../graph/index';
+import type { Argon2Thread, DerivationHost } from '../crypto/derivation';
 import { nodeAccelerator } from './accelerator';
+import { threadArgon2 } from './argon2';
 
 /** The layers below the graph. */
 export interface NodeEnvironment {
@@ -15,6 +17,8 @@ export interface NodeEnvironment {
   files: FileStore;
   locks: ImageLocks;
   openNbd: OpenNbd;
+  argon2: Argon2Thread;
+  derivation: DerivationHost;
 }
 
 /** Loads the engine, which lies beside the program. */
@@ -26,7 +30,14 @@ export async function nodeEnvironment(): Promise<NodeEnvironment> {
     const { nodeNbd } = await import('./nbd/open');
     return nodeNbd(engine)(target);
   };
-  return { engine, files: new NodeStore(), locks: nodeLocks(), openNbd };
+  return {
+    engine,
+    files: new NodeStore(),
+    locks: nodeLocks(),
+    openNbd,
+    argon2: threadArgon2,
+    derivation: { argon2: threadArgon2 },
+  };
 }
 
 /** Lets timers, sockets and signals be served. */

@@ -4,6 +4,7 @@
  * that it can stand in for it.
  */
 import { basename } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 
 /** The tools by the names of QEMU and by ours. */
 const TOOLS: Readonly<Record<string, (words: string[]) => Promise<number>>> = {
@@ -60,7 +61,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 141 : 1);
 });
 
-void main().then((code) => {
-  // What was printed goes out first.
-  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
-});
+if (isMainThread) {
+  void main().then((code) => {
+    // What was printed goes out first.
+    process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
+  });
+} else {
+  // The threads of this program do nothing else.
+  void import('./argon2').then(({ serveArgon2 }) => serveArgon2());
+}

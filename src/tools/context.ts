@@ -1,4 +1,5 @@
 /** What a command line tool runs in: the same for the console of the page and for Node's command line. */
+import type { Argon2Thread, DerivationHost } from '../crypto/derivation';
 import type { TlsSupport } from '../daemon/objects/tls-creds';
 import type { Engine } from '../engine/contract';
 import type { FileStore } from '../files/contract';
@@ -33,7 +34,14 @@ export interface ToolContext {
    * How far long work is, for a console that shows it: `done` of `total`, in bytes or any other unit; `total` 0: not
    * known. Besides what the tool itself prints.
    */
-  progress?(done: number, total: number): void;
+  progress?(this: void, done: number, total: number): void;
+  /** Argon2 in a thread of its own, if the platform has such. */
+  argon2?: Argon2Thread;
+}
+
+/** How a tool derives keys: Ctrl-C stops it, and a console shows how far it is. */
+export function toolDerivation({ argon2, signal, progress }: ToolContext): DerivationHost {
+  return { signal, ...(argon2 && { argon2 }), ...(progress && { progress }) };
 }
 
 /** A tool: takes the words after its name, answers the exit code of the real one. */

@@ -16,6 +16,7 @@ import type {
 } from '../client/protocol';
 import { Daemon, QEMU_VERSION } from '../daemon';
 import { createEngine } from '../engine';
+import { workerArgon2 } from './argon2';
 import type { Engine } from '../engine/contract';
 import { openBrowserFiles, type BrowserFiles } from '../files/browser/open';
 import { exportFile, importFile } from '../files/browser/transfer';
@@ -133,6 +134,7 @@ export class Sandbox implements WorkerApi {
         stdout: (text) => output.write('stdout', text),
         stderr: (text) => output.write('stderr', text),
         progress: (done, total) => output.progress(done, total),
+        argon2: workerArgon2,
         readLine: async () => {
           await output.arrived();
           return io.readLine();
@@ -312,6 +314,7 @@ export class Sandbox implements WorkerApi {
       listen: (address, serve) => this.sockets.listen(address, serve),
       connect: (address) => this.sockets.dial(address),
       warn: (text) => this.warn?.(text),
+      derivation: { argon2: workerArgon2 },
       exit: () => this.launch(store, module),
     });
     daemon.subscribe((event) => {

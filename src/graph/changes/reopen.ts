@@ -3,6 +3,7 @@
  * was described inside the options of another one is reopened with that one, and what it was not told anew it inherits
  * anew.
  */
+import type { KeyDerivation } from '../../crypto/derivation';
 import { toJson } from '../../qapi/json-print';
 import { dictOrder } from '../../qapi/dict-order';
 import type { GraphEnvironment } from '../api';
@@ -32,6 +33,7 @@ interface Surroundings extends NodeHolder {
   readonly table: NodeTable;
   readonly throttleGroups: ThrottleGroups;
   readonly secrets: Secrets;
+  readonly keys: KeyDerivation;
 }
 
 /** A node and what it is to become. */
@@ -133,6 +135,7 @@ export class Reopening {
       ...this.graph.environment,
       throttleGroups: this.graph.throttleGroups,
       secrets: this.graph.secrets,
+      keys: this.graph.keys,
       node,
       options: left,
       filename: options.text('filename') ?? '',

@@ -1,4 +1,5 @@
 /** What the graph must know of a driver; there is one file for each and one table of all (table.ts). */
+import type { KeyDerivation } from '../../crypto/derivation';
 import type { Engine, NodeHandle } from '../../engine/contract';
 import type { FileStore } from '../../files/contract';
 import type { ImageLocks } from '../../files/locks';
@@ -26,6 +27,7 @@ export interface OpenContext {
   throttleGroups: ThrottleGroups;
   secrets: Secrets;
   openNbd: OpenNbd;
+  keys: KeyDerivation;
   node: BlockNode;
   /** The driver takes the options it knows from here. */
   options: Options;

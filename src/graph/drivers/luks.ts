@@ -66,12 +66,13 @@ async function unlock(
 
 /** Opens a container of version 2, which QEMU does not know. */
 async function openLuks2(
-  { engine, node }: OpenContext,
+  context: OpenContext,
   file: BlockNode,
   storage: HeaderStorage,
   password: Uint8Array,
 ): Promise<NodeHandle> {
-  const container = await Luks2Container.open(engine, storage);
+  const { engine, node } = context;
+  const container = await Luks2Container.open(context, storage);
   if (!node.readOnly) throw new GraphError('LUKS2 containers can only be read');
   const { offset: start, size, firstSector } = container.header.payload;
   const end = start + (size ?? 0);
@@ -130,7 +131,7 @@ export const luks: Driver = {
     const holder = apart ?? file;
     const storage = nodeStorage(engine, holder.handle);
     if (!apart && (await looksLikeLuks2(storage))) return openLuks2(context, file, storage, password);
-    const container = await LuksContainer.open(engine, storage, apart !== null);
+    const container = await LuksContainer.open(context, storage, apart !== null);
     const start = container.header.payloadSector * SECTOR;
     const cipher = node.noIo ? null : await unlock(context, container, password);
     try {

@@ -76,7 +76,7 @@ export async function unlockImage(
     const start = engine.crypto.qcow2Header(handle) ?? 0;
     const storage = nodeStorage(engine, file.handle, start);
     const password = node.noIo ? null : passwordOf(given, secrets);
-    const container = await LuksContainer.open(engine, storage, false);
+    const container = await LuksContainer.open(context, storage, false);
     opened.set(node, { container, secrets, keySecret: given.keySecret ?? null });
     if (password === null) return;
     const key = await container.unlock(password);
@@ -137,7 +137,7 @@ export async function encryptNewImage(
   const present = <T>(request: () => T) => engine.presence.whenPresent(request);
   const image = await present(() => engine.openQcow2(file.handle, { readOnly: false }));
   try {
-    await LuksContainer.create(engine, wanted, async () => {
+    await LuksContainer.create({ engine, keys: opener.keys }, wanted, async () => {
       const start = await present(() => engine.crypto.makeQcow2Header(image, payloadOffset(wanted.cipher)));
       return nodeStorage(engine, file.handle, start);
     });

@@ -84,8 +84,9 @@ async function format(
   payload: number,
   preallocation: Prealloc,
 ): Promise<void> {
-  const { engine } = creator.host.opener.environment;
-  await LuksContainer.create(engine, wanted, async (): Promise<HeaderStorage> => {
+  const { keys, environment } = creator.host.opener;
+  const { engine } = environment;
+  await LuksContainer.create({ engine, keys }, wanted, async (): Promise<HeaderStorage> => {
     const size = payloadOffset(wanted.cipher) + payload;
     await engine.presence.whenPresent(() => engine.truncate(node.handle, size, preallocation));
     return nodeStorage(engine, node.handle);

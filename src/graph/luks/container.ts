@@ -2,7 +2,7 @@
  * A LUKS1 container: its header, and what is done with its key slots (luks.md A.3, A.6, A.8). Keys are overwritten as soon as they
  * are not needed any more; those that are answered are the caller's to overwrite.
  */
-import { measurePbkdf2, pbkdf2 } from '../../crypto/pbkdf2';
+import type { KeyDerivation } from '../../crypto/derivation';
 import type { HashName } from '../../crypto/hash';
 import { randomBytes, randomUuid } from '../../crypto/random';
 import type { Engine } from '../../engine/contract';
@@ -46,6 +46,7 @@ export interface NewContainer {
 
 /** Iterations that take so many milliseconds. */
 async function iterationsFor(
+  keys: KeyDerivation,
   hash: HashName,
   password: Uint8Array,
   bytes: number,
@@ -54,7 +55,7 @@ async function iterationsFor(
   // What is below the minimum at any speed needs no trial, which takes a second.
   if (milliseconds === 0) return MIN_ITERATIONS;
   const salt = randomBytes(SALT_BYTES);
-  const rate = await measurePbkdf2({ hash, password, salt, bytes });
+  const rate = await keys.measure({ hash, password, salt, bytes });
   const iterations = Math.floor((rate * milliseconds) / 1000);
   if (iterations > Number.MAX_SAFE_INTEGER) {
     throw new GraphError(`PBKDF iterations ${iterations} too large to scale`);
@@ -75,22 +76,28 @@ function same(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
+/** What containers work with. */
+export interface ContainerHost {
+  engine: Engine;
+  keys: KeyDerivation;
+}
+
 export class LuksContainer {
   private constructor(
-    private readonly engine: Engine,
+    private readonly host: ContainerHost,
     private storage: HeaderStorage,
     readonly header: LuksHeader,
   ) {}
 
   /** Reads and checks the header. */
-  static async open(engine: Engine, storage: HeaderStorage, detached: boolean): Promise<LuksContainer> {
+  static async open(host: ContainerHost, storage: HeaderStorage, detached: boolean): Promise<LuksContainer> {
     let bytes: Uint8Array;
     try {
       bytes = await storage.read(0, HEADER_BYTES);
     } catch (error) {
       throw toGraphError(error).prefixed('Unable to read LUKS header: ');
     }
-    return new LuksContainer(engine, storage, parseHeader(bytes, detached));
+    return new LuksContainer(host, storage, parseHeader(bytes, detached));
   }
 
   /**
@@ -98,17 +105,17 @@ export class LuksContainer {
    * @param prepare makes room in the file, and answers the storage; called when nothing but writing is left to do
    */
   static async create(
-    engine: Engine,
+    host: ContainerHost,
     { cipher, hash, iterTime, password, detached }: NewContainer,
     prepare: (header: LuksHeader) => Promise<HeaderStorage>,
   ): Promise<LuksContainer> {
     const header = newHeader(cipher, hash, randomUuid(), detached);
     const masterKey = randomBytes(header.keyBytes);
     try {
-      const iterations = await iterationsFor(hash, masterKey, DIGEST_BYTES, iterTime);
+      const iterations = await iterationsFor(host.keys, hash, masterKey, DIGEST_BYTES, iterTime);
       header.digestIterations = checkIterations(Math.floor(iterations / DIGEST_SHARE));
       header.digestSalt = randomBytes(SALT_BYTES);
-      const container = new LuksContainer(engine, NO_STORAGE, header);
+      const container = new LuksContainer(host, NO_STORAGE, header);
       header.digest = await container.digestOf(masterKey);
       const { slot, material } = await container.lock(0, masterKey, password, iterTime);
       container.storage = await prepare(header);
@@ -123,7 +130,7 @@ export class LuksContainer {
 
   private digestOf(key: Uint8Array): Promise<Uint8Array> {
     const { hash, digestSalt: salt, digestIterations: iterations, digest } = this.header;
-    return pbkdf2({ hash, password: key, salt, iterations, bytes: digest.length });
+    return this.host.keys.pbkdf2({ hash, password: key, salt, iterations, bytes: digest.length });
   }
 
   /** Encrypts or decrypts key material in place. */
@@ -132,9 +139,9 @@ export class LuksContainer {
     key: Uint8Array,
     material: Uint8Array,
   ): Promise<void> {
-    const { crypto } = this.engine;
+    const { crypto } = this.host.engine;
     const cipher = await makeCipher(crypto, this.header.cipher, key);
-    const buffer = this.engine.alloc(material.length);
+    const buffer = this.host.engine.alloc(material.length);
     try {
       buffer.view().set(material);
       crypto.run(cipher, direction, 0, buffer, 0, material.length);
@@ -154,9 +161,11 @@ export class LuksContainer {
     iterTime: number,
   ): Promise<{ slot: KeySlot; material: Uint8Array }> {
     const { hash, keyBytes } = this.header;
-    const iterations = checkIterations(await iterationsFor(hash, password, keyBytes, iterTime));
+    const iterations = checkIterations(
+      await iterationsFor(this.host.keys, hash, password, keyBytes, iterTime),
+    );
     const salt = randomBytes(SALT_BYTES);
-    const key = await pbkdf2({ hash, password, salt, iterations, bytes: keyBytes });
+    const key = await this.host.keys.pbkdf2({ hash, password, salt, iterations, bytes: keyBytes });
     try {
       const material = await split(masterKey, hash);
       await this.crypt('encrypt', key, material);
@@ -179,7 +188,7 @@ export class LuksContainer {
   async tryUnlock(index: number, password: Uint8Array): Promise<Uint8Array | null> {
     const { hash, keyBytes, digest } = this.header;
     const { salt, iterations, sector } = this.slot(index);
-    const key = await pbkdf2({ hash, password, salt, iterations, bytes: keyBytes });
+    const key = await this.host.keys.pbkdf2({ hash, password, salt, iterations, bytes: keyBytes });
     let material: Uint8Array | null = null;
     try {
       material = await this.storage.read(sector * SECTOR, keyBytes * STRIPES);

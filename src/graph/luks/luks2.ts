@@ -1,10 +1,9 @@
 /** A LUKS2 container: opened with a passphrase, read only (luks.md B). */
-import { argon2 } from '../../crypto/argon2';
-import { pbkdf2 } from '../../crypto/pbkdf2';
-import type { Engine } from '../../engine/contract';
 import type { CipherHandle } from '../../engine/crypto';
 import type { QCryptoBlockInfoLUKS } from '../../qapi/types.generated';
+import type { KeyDerivation } from '../../crypto/derivation';
 import { GraphError } from '../errors';
+import type { ContainerHost } from './container';
 import { merge, STRIPES } from './antiforensic';
 import { makeCipher } from './cipherspec';
 import { parseEncryption, readLuks2, type Kdf, type Luks2Header, type Luks2Slot } from './luks2header';
@@ -12,11 +11,16 @@ import type { HeaderStorage } from './storage';
 
 const SECTOR = 512;
 
-async function derive(kdf: Kdf, password: Uint8Array, bytes: number): Promise<Uint8Array> {
-  if (kdf.type === 'pbkdf2') return pbkdf2({ ...kdf, password, bytes });
+async function derive(
+  keys: KeyDerivation,
+  kdf: Kdf,
+  password: Uint8Array,
+  bytes: number,
+): Promise<Uint8Array> {
+  if (kdf.type === 'pbkdf2') return keys.pbkdf2({ ...kdf, password, bytes });
   const { type, time, memory, lanes, salt } = kdf;
   try {
-    return await argon2({ variant: type, password, salt, time, memory, lanes, bytes });
+    return await keys.argon2({ variant: type, password, salt, time, memory, lanes, bytes });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new GraphError(`Cannot derive the key of a key slot: ${reason}`);
@@ -25,13 +29,13 @@ async function derive(kdf: Kdf, password: Uint8Array, bytes: number): Promise<Ui
 
 export class Luks2Container {
   private constructor(
-    private readonly engine: Engine,
+    private readonly host: ContainerHost,
     private readonly storage: HeaderStorage,
     readonly header: Luks2Header,
   ) {}
 
-  static async open(engine: Engine, storage: HeaderStorage): Promise<Luks2Container> {
-    return new Luks2Container(engine, storage, await readLuks2(storage));
+  static async open(host: ContainerHost, storage: HeaderStorage): Promise<Luks2Container> {
+    return new Luks2Container(host, storage, await readLuks2(storage));
   }
 
   /** The cipher of the payload; throws if the passphrase opens no slot. Slots that are preferred come first. */
@@ -43,7 +47,7 @@ export class Luks2Container {
       if (!key) continue;
       try {
         const spec = parseEncryption(payload.encryption, key.length);
-        return await makeCipher(this.engine.crypto, spec, key, payload.sectorBytes);
+        return await makeCipher(this.host.engine.crypto, spec, key, payload.sectorBytes);
       } finally {
         key.fill(0);
       }
@@ -53,16 +57,16 @@ export class Luks2Container {
 
   private async tryUnlock(slot: Luks2Slot, password: Uint8Array): Promise<Uint8Array | null> {
     const { area, keyBytes, hash } = slot;
-    const key = await derive(slot.kdf, password, area.keyBytes);
+    const key = await derive(this.host.keys, slot.kdf, password, area.keyBytes);
     const bytes = Math.ceil((keyBytes * STRIPES) / SECTOR) * SECTOR;
-    const { crypto } = this.engine;
+    const { crypto } = this.host.engine;
     let cipher: CipherHandle;
     try {
       cipher = await makeCipher(crypto, area.cipher, key);
     } finally {
       key.fill(0);
     }
-    const buffer = this.engine.alloc(bytes);
+    const buffer = this.host.engine.alloc(bytes);
     try {
       // Reading may move the memory, so the view is made afterwards.
       const material = await this.storage.read(area.offset, bytes);
@@ -70,7 +74,7 @@ export class Luks2Container {
       crypto.run(cipher, 'decrypt', 0, buffer, 0, bytes);
       const volumeKey = await merge(buffer.view().slice(), keyBytes, hash);
       const { digest, salt, iterations, hash: digestHash } = this.header.digest;
-      const told = await pbkdf2({
+      const told = await this.host.keys.pbkdf2({
         hash: digestHash,
         password: volumeKey,
         salt,

@@ -1,6 +1,6 @@
 /** What a verb of qemu-img is, and what all of them share: options, errors of usage, opening. */
 import { BlockGraph, type BlockUser, type CacheMode, type OpenImageRequest } from '../../graph';
-import type { ToolContext } from '../context';
+import { toolDerivation, type ToolContext } from '../context';
 import { step, toFailure, ToolExit, ToolFailure } from '../failure';
 import { Getopt, type FoundOption, type OptionMistake } from '../getopt';
 import { imageOptions } from '../optionlist';
@@ -125,6 +125,7 @@ export class VerbSession {
       warn: (text) => this.warn(text),
       notice: (text) => this.context.stderr(`${text}\n`),
       onMismatch: () => this.context.onMismatch?.(),
+      derivation: toolDerivation(this.context),
     });
     return this.opened;
   }

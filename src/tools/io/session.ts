@@ -9,7 +9,7 @@ import {
   type OpenImageRequest,
   type QDict,
 } from '../../graph';
-import type { ToolContext } from '../context';
+import { toolDerivation, type ToolContext } from '../context';
 import { toFailure } from '../failure';
 import { Pace } from '../pace';
 import { ProcessFiles } from './process';
@@ -106,6 +106,7 @@ export class IoSession {
       warn: (text) => this.warn(text),
       notice: (text) => this.complain(text),
       onMismatch: () => this.context.onMismatch?.(),
+      derivation: toolDerivation(this.context),
     });
     await this.addObjects?.(graph);
     return graph;

@@ -1,6 +1,7 @@
 /** Key slots that are added and erased: by ours, by the real tool, and by power cuts in between. */
 import { copyFileSync, readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
+import { KeyDerivation } from '../../../src/crypto/derivation';
 import { createEngine } from '../../../src/engine/index';
 import { MemoryLocks } from '../../../src/files/locks';
 import { MemoryStore } from '../../../src/files/memory';
@@ -233,17 +234,18 @@ test.each([
   ],
 ])('a power cut while %s loses no last key', async (_, change) => {
   const engine = newEngine();
+  const keys = new KeyDerivation();
   const small = await container('cut.luks');
   const before = Uint8Array.from(readFileSync(small));
   const { storage, log } = recorded(before.slice());
-  const open = await LuksContainer.open(engine, storage, false);
+  const open = await LuksContainer.open({ engine, keys }, storage, false);
   const key = await open.unlock(bytesOf('first'));
   await change(open, key);
   let states = 0;
   for (const state of cuts(before, log)) {
     // What only overwrites erased material is the same to whoever opens the container.
     if (states++ > 24 && states % 8 !== 0) continue;
-    const after = await LuksContainer.open(engine, recorded(state).storage, false);
+    const after = await LuksContainer.open({ engine, keys }, recorded(state).storage, false);
     const found =
       (await after.unlock(bytesOf('first')).catch(() => null)) ??
       (await after.unlock(bytesOf('second')).catch(() => null));

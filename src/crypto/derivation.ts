@@ -1,0 +1,154 @@
+/**
+ * Derivation of keys from passphrases: work of seconds that must neither keep its thread from other work nor leave the user without
+ * a word. PBKDF2 and Argon2 do not tell how far they are, so a short trial tells how long they are going to take.
+ */
+import { argon2, trialOf, type Argon2Request } from './argon2';
+import { measurePbkdf2, pbkdf2, type Pbkdf2Request } from './pbkdf2';
+
+/** What a runtime gives to derivations. */
+export interface DerivationHost {
+  /** Argon2 in a thread of its own, which is ended when `signal` is aborted; absent: in this one, which does nothing else meanwhile. */
+  argon2?: Argon2Thread;
+  /** Aborted on Ctrl-C: the derivation rejects with its reason. */
+  signal?: AbortSignal;
+  /** How far a derivation is: milliseconds of those that it is estimated to take. At its end both are equal. */
+  progress?(this: void, done: number, total: number): void;
+}
+
+/** @param estimate told once how many milliseconds it is going to take */
+export type Argon2Thread = (
+  request: Argon2Request,
+  options: { signal: AbortSignal | undefined; estimate: (milliseconds: number) => void },
+) => Promise<Uint8Array>;
+
+/** Iterations of PBKDF2 below which there is nothing worth telling, and those of a trial. */
+const QUICK = 200_000;
+const TRIAL = 20_000;
+
+/** Milliseconds between two reports. */
+const REPORT = 100;
+
+/** Of an estimate that time has caught up with, this part is told. */
+const ALMOST = 0.99;
+
+/** Tells how far something is until it ends. */
+class Meter {
+  private readonly start = performance.now();
+  private total = 0;
+  private timer: unknown = null;
+
+  constructor(private readonly report: (done: number, total: number) => void) {}
+
+  readonly estimate = (milliseconds: number): void => {
+    this.total = performance.now() - this.start + milliseconds;
+    this.tick();
+  };
+
+  private tick(): void {
+    const done = Math.min(performance.now() - this.start, this.total * ALMOST);
+    this.report(done, this.total);
+    this.timer = setTimeout(() => this.tick(), REPORT);
+  }
+
+  end(): void {
+    clearTimeout(this.timer);
+    if (this.total > 0) this.report(this.total, this.total);
+  }
+}
+
+export class KeyDerivation {
+  private running = 0;
+  /** Called whenever the first of keys that are derived at the same time is begun. */
+  onBusy: () => void = () => undefined;
+
+  constructor(private readonly host: DerivationHost = {}) {}
+
+  /** Whether a key is being derived now. */
+  get busy(): boolean {
+    return this.running > 0;
+  }
+
+  private begin(): void {
+    if (this.running++ === 0) this.onBusy();
+  }
+
+  /** Derives a key with PBKDF2. The password and the result are the caller's to overwrite. */
+  pbkdf2(request: Pbkdf2Request): Promise<Uint8Array> {
+    return this.metered(async (estimate) => {
+      if (this.host.progress && request.iterations > QUICK) {
+        const start = performance.now();
+        (await pbkdf2({ ...request, iterations: TRIAL }, this.host.signal)).fill(0);
+        estimate(((performance.now() - start) * request.iterations) / TRIAL);
+      }
+      return pbkdf2(request, this.host.signal);
+    });
+  }
+
+  /** How many iterations of PBKDF2 this machine does in a second. */
+  async measure(request: Omit<Pbkdf2Request, 'iterations'>): Promise<number> {
+    this.begin();
+    try {
+      return await measurePbkdf2(request);
+    } finally {
+      this.running--;
+    }
+  }
+
+  /** Derives a key with Argon2; rejects as {@link argon2} does. */
+  argon2(request: Argon2Request): Promise<Uint8Array> {
+    const { argon2: thread, signal } = this.host;
+    return this.metered((estimate) => (thread ? thread(request, { signal, estimate }) : argon2(request)));
+  }
+
+  private async metered(
+    work: (estimate: (milliseconds: number) => void) => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    const { signal, progress } = this.host;
+    signal?.throwIfAborted();
+    this.begin();
+    const meter = progress ? new Meter((done, total) => progress(done, total)) : null;
+    const pending = work((milliseconds) => meter?.estimate(milliseconds));
+    try {
+      return await (signal ? untilAborted(pending, signal) : pending);
+    } finally {
+      this.running--;
+      meter?.end();
+    }
+  }
+}
+
+/** What comes too late is overwritten: WebCrypto cannot be stopped. */
+async function untilAborted(pending: Promise<Uint8Array>, signal: AbortSignal): Promise<Uint8Array> {
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<null>((resolve) => {
+    stop = () => resolve(null);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  const first = await Promise.race([pending, aborted]).finally(() =>
+    signal.removeEventListener('abort', stop),
+  );
+  if (first) return first;
+  pending.then(
+    (late) => late.fill(0),
+    () => undefined,
+  );
+  throw signal.reason;
+}
+
+/**
+ * What a thread for Argon2 does: a short trial, then the work.
+ * @param estimate as that of {@link Argon2Thread}
+ */
+export async function estimatedArgon2(
+  request: Argon2Request,
+  estimate: (milliseconds: number) => void,
+): Promise<Uint8Array> {
+  const trial = trialOf(request);
+  // The first one loads the library and has it compiled.
+  (await argon2(trial)).fill(0);
+  const start = performance.now();
+  (await argon2(trial)).fill(0);
+  const took = performance.now() - start;
+  estimate((took * request.memory * request.time) / (trial.memory * trial.time));
+  return argon2(request);
+}

@@ -1,0 +1,25 @@
+/** Argon2 in a worker of its own, so that this one goes on with commands and requests meanwhile. */
+import type { Argon2Thread } from '../crypto/derivation';
+import type { Told } from './argon2worker';
+
+export const workerArgon2: Argon2Thread = (request, { signal, estimate }) => {
+  const worker = new Worker(new URL('./argon2worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'qsd-web: key',
+  });
+  let stop: () => void = () => undefined;
+  return new Promise<Uint8Array>((resolve, reject) => {
+    stop = () => reject(new Error('interrupted'));
+    signal?.addEventListener('abort', stop, { once: true });
+    worker.onmessage = ({ data }: MessageEvent<Told>) => {
+      if ('estimate' in data) estimate(data.estimate);
+      else if ('key' in data) resolve(data.key);
+      else reject(new Error(data.failure));
+    };
+    worker.onerror = ({ message }) => reject(new Error(message || 'the worker cannot be started'));
+    worker.postMessage(request);
+  }).finally(() => {
+    signal?.removeEventListener('abort', stop);
+    worker.terminate();
+  });
+};
