@@ -18,6 +18,7 @@ export type {
   Workload,
 } from './protocol';
 export { PageSocket } from './socket';
+export { Volumes, type VolumeRange } from './volumes';
 export type { Commands, Events } from '../qapi/types.generated';
 export { CellFlag, Use } from '../inspect/contract';
 export type {
@@ -32,3 +33,4 @@ export type {
   Place,
   Section,
 } from '../inspect/contract';
+export type { DiskLayout, FileNode, Partition, VolumeContent } from '../inspect/volumes/contract';

@@ -1,13 +1,17 @@
-/** Starts the worker of the daemon. */
+/** Starts workers. */
 import workerAddress from '../worker/index.ts?worker&url';
+
+/** Starts the worker of the daemon. */
+export function startWorker(): Worker {
+  return startScript(new URL(workerAddress, import.meta.url), 'qsd-web');
+}
 
 /**
  * The worker's script lies beside that of the page. Where this program is used by a page of another site, a worker cannot be made of
  * it directly; one that imports it can (the host has to allow that, as for the script itself: Access-Control-Allow-Origin).
  */
-export function startWorker(): Worker {
-  const address = new URL(workerAddress, import.meta.url);
-  const options: WorkerOptions = { type: 'module', name: 'qsd-web' };
+export function startScript(address: URL, name: string): Worker {
+  const options: WorkerOptions = { type: 'module', name };
   if (address.origin === location.origin) return new Worker(address, options);
   const importer = new Blob([`import ${JSON.stringify(address.href)};`], { type: 'text/javascript' });
   const url = URL.createObjectURL(importer);

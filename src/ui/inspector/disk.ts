@@ -1,7 +1,7 @@
 /** The tab with what is on the disk. */
 import type { ImageView, Inspection } from '../../client';
-import { button, h } from '../dom';
-import { formatBytes } from '../units';
+import { h } from '../dom';
+import { showVolumes } from './volumes/panel';
 
 /** What a panel about the disk may ask for. */
 export interface DiskActions {
@@ -11,14 +11,14 @@ export interface DiskActions {
 /** Shows the disk of an image; answers a function that ends it. */
 export function showDisk(place: HTMLElement, inspection: Inspection, actions: DiskActions): () => void {
   let ended = false;
+  let end: (() => void) | null = null;
   place.replaceChildren(h('p', { class: 'meaning' }, 'Opening the disk…'));
   void inspection.disk().then(
-    ({ size }) => {
+    (disk) => {
       if (ended) return;
-      place.replaceChildren(
-        h('p', {}, `The disk has ${formatBytes(size)} (${size} bytes).`),
-        button({}, () => actions.bytes('guest', 0, Math.min(512, size)), 'Bytes of its first sector'),
-      );
+      end = showVolumes(place, disk, {
+        bytes: (offset, length) => actions.bytes('guest', offset, length),
+      });
     },
     (error: unknown) => {
       if (!ended)
@@ -29,5 +29,6 @@ export function showDisk(place: HTMLElement, inspection: Inspection, actions: Di
   );
   return () => {
     ended = true;
+    end?.();
   };
 }
