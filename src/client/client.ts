@@ -176,8 +176,10 @@ export class Client {
 
   /** Runs a line of the shell (`ls -l`, `qemu-img info a.qcow2`); resolves to its exit code. */
   async runShell(line: string, io: ShellIo, signal?: AbortSignal): Promise<number> {
+    const code = await this.withTicket(signal, (ticket) => this.remote.runShell(ticket, line, proxy(io)));
     // One of the shell's commands starts the daemon anew, others change files below its nodes.
-    return this.told(this.withTicket(signal, (ticket) => this.remote.runShell(ticket, line, proxy(io))));
+    this.tellCommand();
+    return code;
   }
 
   /** Entries of a directory of the sandbox; without a path its root. */
@@ -191,6 +193,15 @@ export class Client {
     return this.withTicket(
       options.signal,
       async (ticket) => await this.remote.importFile(ticket, file, progress),
+    );
+  }
+
+  /** Copies a file of the web into the sandbox; the host has to allow that (CORS). */
+  importUrl(address: string, options: TaskOptions = {}): Promise<FileResult<string>> {
+    const progress = proxy((done: number, total: number) => options.progress?.(done, total));
+    return this.withTicket(
+      options.signal,
+      async (ticket) => await this.remote.importUrl(ticket, address, progress),
     );
   }
 

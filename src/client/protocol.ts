@@ -151,6 +151,12 @@ export interface WorkerApi {
     file: File,
     progress: (done: number, total: number) => void,
   ): Promise<FileResult<string>>;
+  /** Copies a file of the web into the sandbox. The progress is in bytes, its total 0 if the host does not tell it. */
+  importUrl(
+    ticket: Ticket,
+    address: string,
+    progress: (done: number, total: number) => void,
+  ): Promise<FileResult<string>>;
   /** Makes a local file readable in place, without copying it. Answers the name it got. */
   openLocal(file: File): Promise<FileResult<string>>;
   /** The content of a file as it is now, to be saved by the page. It is not read into memory. */

@@ -29,6 +29,24 @@ export async function importFiles(client: Client, files: readonly File[], io: Io
   return code;
 }
 
+/** Copies files of the web into the sandbox, one after the other. */
+export async function importUrls(client: Client, addresses: readonly string[], io: Io): Promise<number> {
+  let code = 0;
+  void navigator.storage?.persist?.().catch(() => false);
+  for (const address of addresses) {
+    const result = await client.importUrl(address, {
+      signal: io.signal,
+      progress: (done, total) => io.progress(done, total),
+    });
+    if (io.signal.aborted) return 130;
+    if ('failure' in result) {
+      io.stderr(`import: ${address}: ${result.failure}\n`);
+      code = 1;
+    } else io.stdout(`${result.value}: copied into the sandbox\n`);
+  }
+  return code;
+}
+
 /** Makes local files readable in place. */
 export async function openFiles(client: Client, files: readonly File[], io: Io): Promise<number> {
   let code = 0;

@@ -31,6 +31,7 @@ import { qemuIo } from '../tools/io';
 import { daemonCommand } from '../tools/daemon/restart';
 import { fileCommands, imageCommands, Shell } from '../tools/shell';
 import { serveInspection } from './inspections';
+import { FetchError, fetchFile } from './fetch';
 import { freeName } from './names';
 import { Output } from './output';
 import { PageSockets } from './sockets';
@@ -181,6 +182,29 @@ export class Sandbox implements WorkerApi {
       this.interruptible(ticket, async (signal) => {
         const name = await freeName(files, file.name);
         await importFile(files, locks, file, name, {
+          progress: (done, total) => void progress(done, total),
+          signal,
+        });
+        return name;
+      }),
+    );
+  }
+
+  async importUrl(
+    ticket: Ticket,
+    address: string,
+    progress: (done: number, total: number) => void | Promise<void>,
+  ): Promise<FileResult<string>> {
+    const { used, quota } = await this.usage();
+    return this.result(({ files, locks }) =>
+      this.interruptible(ticket, async (signal) => {
+        const { name: theirs, source } = await fetchFile(
+          address,
+          quota === 0 ? Infinity : quota - used,
+          signal,
+        );
+        const name = await freeName(files, theirs);
+        await importFile(files, locks, source, name, {
           progress: (done, total) => void progress(done, total),
           signal,
         });
@@ -369,7 +393,8 @@ export class Sandbox implements WorkerApi {
     try {
       return { value: await work(store) };
     } catch (error) {
-      if (error instanceof FileError || error instanceof LockError) return { failure: error.message };
+      if (error instanceof FileError || error instanceof LockError || error instanceof FetchError)
+        return { failure: error.message };
       throw error;
     }
   }

@@ -61,6 +61,9 @@ class FakeWorker implements WorkerApi {
     await progress(1, 2);
     return { value: 'name' };
   }
+  async importUrl(_ticket: number, address: string): Promise<FileResult<string>> {
+    return { value: address };
+  }
   async openLocal(): Promise<FileResult<string>> {
     return { value: 'name' };
   }

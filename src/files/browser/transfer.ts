@@ -1,7 +1,7 @@
 /** Copies between the user's disk and a store. */
 import { Errno, FileError } from '../contract';
 import type { BlockFile, FileStore } from '../contract';
-import { Permission } from '../locks';
+import { LockError, Permission } from '../locks';
 import type { ImageLock, ImageLocks } from '../locks';
 import { MountStore } from '../mount';
 import { fileError } from './errors';
@@ -17,15 +17,22 @@ export interface TransferOptions {
   signal?: AbortSignal;
 }
 
+/** What is copied: bytes in their order. */
+export interface Source {
+  /** Bytes; null: not known before the end. */
+  readonly size: number | null;
+  pieces(): AsyncIterable<Uint8Array>;
+}
+
 /**
- * Copies a local file into a store, replacing a file that is there. It is written under `PATH.part` and renamed when it
+ * Copies a local file, or what comes from elsewhere, into a store, replacing a file that is there. It is written under `PATH.part` and renamed when it
  * is whole, so that neither an abort nor ENOSPC leaves a broken image. Rejects with a `LockError` if somebody, also in
  * another tab, uses the image at `path` or copies to it.
  */
 export async function importFile(
   files: FileStore,
   locks: ImageLocks,
-  source: Blob,
+  source: Blob | Source,
   path: string,
   options: TransferOptions = {},
 ): Promise<void> {
@@ -44,11 +51,11 @@ export async function importFile(
     try {
       await claim(part);
       target.truncate(0);
-      await copy(source, target, options);
+      await copy(source instanceof Blob ? blobSource(source) : source, target, options);
     } catch (error) {
       target.close();
       // Not if it is another copy's.
-      if (error instanceof FileError) await files.remove(part);
+      if (!(error instanceof LockError)) await files.remove(part);
       throw error;
     }
     target.close();
@@ -61,21 +68,31 @@ export async function importFile(
   }
 }
 
-async function copy(source: Blob, target: BlockFile, { progress, signal }: TransferOptions): Promise<void> {
-  for (let at = 0; at < source.size;) {
-    let bytes: Uint8Array;
-    try {
-      bytes = new Uint8Array(await source.slice(at, at + CHUNK).arrayBuffer());
-    } catch (error) {
-      throw fileError(error);
-    }
+async function copy(source: Source, target: BlockFile, { progress, signal }: TransferOptions): Promise<void> {
+  let at = 0;
+  for await (const bytes of source.pieces()) {
     if (signal?.aborted) throw new FileError(Errno.ECANCELED);
     target.write(bytes, at);
     at += bytes.length;
-    progress?.(at, source.size);
+    progress?.(at, source.size ?? 0);
   }
   if (signal?.aborted) throw new FileError(Errno.ECANCELED);
   target.flush();
+}
+
+function blobSource(blob: Blob): Source {
+  return {
+    size: blob.size,
+    async *pieces() {
+      for (let at = 0; at < blob.size; at += CHUNK) {
+        try {
+          yield new Uint8Array(await blob.slice(at, at + CHUNK).arrayBuffer());
+        } catch (error) {
+          throw fileError(error);
+        }
+      }
+    },
+  };
 }
 
 /** A store that has its files as the browser's own. */

@@ -2,7 +2,8 @@
 import type { Client } from '../../client';
 import type { ShellCommandInfo } from '../../client/protocol';
 import { pickFiles } from '../page-io';
-import { exportFiles, importFiles, openFiles } from '../transfer';
+import { exportFiles, importFiles, importUrls, openFiles } from '../transfer';
+import { sampleCommand } from '../files/samples';
 import type { PageCommand } from './backend';
 import type { History } from './history';
 
@@ -61,11 +62,15 @@ export function pageCommands({
     {
       info: {
         name: 'import',
-        summary: 'copies local files into the sandbox (file picker; or drop them on the page)',
-        usage: '',
+        summary:
+          'copies local files into the sandbox (file picker; or drop them on the page), or files of the web',
+        usage: '[URL]...',
         arguments: 'none',
       },
-      run: async (_words, io) => importFiles(client, await pickFiles(io.signal), io),
+      run: async (words, io) =>
+        words.length > 0
+          ? importUrls(client, words, io)
+          : importFiles(client, await pickFiles(io.signal), io),
     },
     {
       info: {
@@ -110,6 +115,7 @@ export function pageCommands({
         return 0;
       },
     },
+    sampleCommand(client),
     ...extra,
   ];
   return new Map(

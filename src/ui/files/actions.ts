@@ -29,6 +29,7 @@ export function fileWork(client: Client, console: () => QsdConsole | null): File
     remove: (path, kind) => console()?.enter(`rm ${kind === 'file' ? '' : '-r '}${quoted(path)}`),
     // Only a page with an inspector can.
     inspect: null,
+    propose: (line) => console()?.propose(line),
     choose: (path) => console()?.insert(`${quoted(path)} `),
   };
 }

@@ -11,6 +11,8 @@ export interface FilesActions {
   remove(path: string, kind: FileEntry['kind']): void;
   /** Null: nobody can. */
   inspect: ((path: string) => void) | null;
+  /** Puts the beginning of a line into the console, for the user to go on with. */
+  propose(line: string): void;
   /** The user chose a file to type its name. */
   choose(path: string): void;
 }
@@ -31,6 +33,8 @@ export class QsdFiles extends HTMLElement {
   client: Client | null = null;
   actions: FilesActions | null = null;
   private directory = '';
+  /** The browser was asked to keep the files, and did not agree. */
+  private refused = false;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private readonly list = document.createElement('ul');
   private readonly empty = document.createElement('p');
@@ -48,6 +52,10 @@ export class QsdFiles extends HTMLElement {
       button('Open', 'Read files in place: nothing is copied, nothing can be written', () =>
         this.actions?.open(),
       ),
+      button('URL', 'Copy a file of the web into the sandbox', () =>
+        this.actions?.propose('import https://'),
+      ),
+      button('Sample', 'Make an image to look at', () => this.actions?.propose('sample ')),
     );
     this.heading.textContent = 'Files';
     this.empty.className = 'empty';
@@ -85,10 +93,21 @@ export class QsdFiles extends HTMLElement {
     meter.high = quota * 0.9;
     meter.value = used;
     meter.setAttribute('aria-label', 'Storage in use');
-    this.usage.replaceChildren(
-      meter,
-      `${formatBytes(used)} of ${formatBytes(quota)}${persistent ? '' : '; the browser may clear it when space runs short'}`,
-    );
+    const text = span('text', `${formatBytes(used)} of ${formatBytes(quota)}`);
+    this.usage.replaceChildren(meter, text);
+    if (persistent) return;
+    text.append('; the browser may clear it when space runs short');
+    if (this.refused) text.append(' (it was asked, and does not promise more)');
+    else
+      this.usage.append(
+        button('Keep', 'Ask the browser to keep the files of this page', () => void this.askToKeep()),
+      );
+  }
+
+  /** Browsers decide by how much the page is used, or ask the user. */
+  private async askToKeep(): Promise<void> {
+    this.refused = !(await navigator.storage.persist().catch(() => false));
+    await this.update();
   }
 
   private show(entries: FileEntry[]): void {

@@ -2,7 +2,7 @@
 import { asLine, changesSomething } from './script';
 
 /** Tasks that bring what no line can bring again: files of the user. */
-const BRINGS = /^(?:import|open)(?:\s|$)/;
+const BRINGS = /^(?:import(?!\s+https?:)|open)(?:\s|$)/;
 
 export class Visit {
   private readonly entered: string[] = [];

@@ -43,6 +43,8 @@ test('a visit keeps what changed something, and knows when that is not all', () 
   visit.record('ls', 0);
   expect(visit.lines).toEqual(['qemu-img create a 1G']);
   expect(visit.cannotUndo).toBeNull();
+  visit.record('import https://example.org/disk.img', 0);
+  expect(visit.cannotUndo).toBeNull();
   visit.record('', 0);
   expect(visit.cannotUndo).toMatch(/secret/);
   visit.record('import "disk.img"', 0);
