@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and npm does not bring: Chromium and the real QEMU tools, which are the oracle.
+# Installs what the tests need and npm does not bring: Chromium, the real QEMU tools, which are the oracle, and the makers of
+# containers, partitions and file systems.
 # On Debian 12 it uses apt (bookworm-backports for QEMU 10.0). Elsewhere it installs nothing: it says what is missing.
 set -euo pipefail
 
@@ -11,6 +12,18 @@ needed=(
   'qemu-storage-daemon qemu-system-common'
   'e2image e2fsprogs'
   'mkfs.ext4 e2fsprogs'
+  'cryptsetup cryptsetup-bin'
+  'nbdinfo libnbd-bin'
+  'nbdcopy libnbd-bin'
+  'openssl openssl'
+  'python3 python3-minimal'
+  'mkfs.vfat dosfstools'
+  'mkfs.exfat exfatprogs'
+  'sfdisk fdisk'
+  'blkid util-linux'
+  'mcopy mtools'
+  'genisoimage genisoimage'
+  'xorriso xorriso'
 )
 # a file -> Debian package, for what is no command
 needed_files=('/usr/lib/ipxe/ipxe.iso ipxe')

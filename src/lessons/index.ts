@@ -8,7 +8,7 @@ import type { Lesson } from './lesson';
 
 export { holds } from './check';
 export { TOPICS } from './lesson';
-export { SAMPLES, type Sample } from './samples';
+export { SAMPLES } from './samples';
 
 /** All lessons, in the order in which they build on each other. */
 export const LESSONS: readonly Lesson[] = [...images, ...snapshots, ...jobs, ...backups, ...trouble];
