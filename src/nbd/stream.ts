@@ -7,8 +7,9 @@ export interface ByteStream {
   /**
    * Sends pieces in their order. Their memory must not change afterwards. Resolves when the other side has taken enough
    * of what was sent; to false when it takes no more.
+   * @param sent called when the memory may be changed after all; a connection that cannot tell never calls it
    */
-  write(pieces: readonly Uint8Array[]): Promise<boolean>;
+  write(pieces: readonly Uint8Array[], sent?: () => void): Promise<boolean>;
   /** Ends both directions; what was written before still goes out if the other side takes it. */
   close(): void;
   /** Ends both directions at once. */

@@ -32,6 +32,8 @@ const MAX_HELD = 64 * 1024 * 1024;
 const CLUSTER = 2 * 1024 * 1024;
 /** Bytes of such pieces, at most. */
 const MAX_PIECE = 1024 * 1024 * 1024;
+/** Buffers of replies that are kept for the next ones, at most. */
+const MAX_SPARE = 16;
 /** Extents in a reply, at most. */
 const MAX_EXTENTS = 131072;
 
@@ -83,6 +85,9 @@ export class Transmission {
   private outgoing: Uint8Array[] = [];
   private outgoingBytes = 0;
   private unsent = 0;
+  /** Buffers of `outgoing` that can be used again, and those that can be used now: large ones are dear to make. */
+  private lent: Uint8Array[] = [];
+  private readonly spare: Uint8Array[] = [];
   /** When the work under way began. */
   private began = 0;
   private ended = false;
@@ -276,10 +281,15 @@ export class Transmission {
   private async sendOutgoing(): Promise<void> {
     const pieces = this.outgoing;
     const bytes = this.outgoingBytes;
+    const { lent } = this;
     this.outgoing = [];
     this.outgoingBytes = 0;
+    this.lent = [];
+    const sent = (): void => {
+      this.spare.push(...lent.slice(0, Math.max(0, MAX_SPARE - this.spare.length)));
+    };
     // Nobody is there any more: what is still to be read of it is not done.
-    if (!(await this.stream.write(pieces))) this.ended = true;
+    if (!(await this.stream.write(pieces, lent.length > 0 ? sent : undefined))) this.ended = true;
     this.unsent -= bytes;
     this.wake();
   }
@@ -364,6 +374,17 @@ export class Transmission {
     }
   }
 
+  /** A copy of data that is sent with the next message. */
+  private copyOf(data: Uint8Array): Uint8Array {
+    const size = this.host.buffer.bytes;
+    // Answers that are gathered may be made again, and are sent at another time.
+    if (2 * data.length < size || this.answers) return data.slice();
+    const memory = this.spare.pop() ?? new Uint8Array(size);
+    this.lent.push(memory);
+    memory.set(data);
+    return memory.subarray(0, data.length);
+  }
+
   private *read(request: Request): Work {
     const { offset, length, flags } = request;
     const { device } = this.agreement.target;
@@ -392,7 +413,7 @@ export class Transmission {
       while (at < stop && !this.ended) {
         const piece = Math.min(stop - at, buffer.bytes - (at % buffer.bytes));
         device.read(at, piece, buffer);
-        this.send(this.replies.data(request, at, buffer.view(0, piece).slice(), at + piece === end));
+        this.send(this.replies.data(request, at, this.copyOf(buffer.view(0, piece)), at + piece === end));
         at += piece;
         if (at < end) yield;
       }

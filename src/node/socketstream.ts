@@ -85,12 +85,14 @@ export class SocketStream implements ByteStream {
     return socket;
   }
 
-  async write(pieces: readonly Uint8Array[]): Promise<boolean> {
+  async write(pieces: readonly Uint8Array[], sent?: () => void): Promise<boolean> {
     const { socket } = this;
     if (!socket.writable) return false;
     socket.cork();
     let taken = true;
-    for (const piece of pieces) taken = socket.write(piece);
+    const last = pieces.length - 1;
+    for (const [index, piece] of pieces.entries())
+      taken = index === last && sent ? socket.write(piece, sent) : socket.write(piece);
     socket.uncork();
     if (!taken) await (this.full ??= this.drained());
     return socket.writable;

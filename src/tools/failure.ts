@@ -31,6 +31,13 @@ export class ToolExit extends Error {
   }
 }
 
+/** Ends a command with the help that one of its options asked for. */
+export class ToolHelp extends ToolExit {
+  constructor(readonly text: string) {
+    super(0);
+  }
+}
+
 /** What a layer below threw, as a {@link ToolFailure}; what is a mistake of the program is thrown on. */
 export function toFailure(error: unknown): ToolFailure {
   if (error instanceof ToolFailure) return error;

@@ -1,8 +1,10 @@
 /** The option --object of tools. */
+import { objectHelp } from '../daemon/objects/help';
 import { ObjectTable } from '../daemon/objects/table';
 import type { TlsSupport } from '../daemon/objects/tls-creds';
 import type { BlockGraph } from '../graph';
 import { parseJson, parseKeyval, visitKeyval, visitType, type ObjectOptions } from '../qapi/index';
+import { ToolHelp } from './failure';
 
 /** The objects of a tool, which its graph uses. */
 export class ToolObjects {
@@ -30,7 +32,10 @@ export function readObjects(
   };
 }
 
+/** Throws {@link ToolHelp} for a value that asks for help. */
 function readObject(text: string): ObjectOptions {
+  const help = objectHelp(text, ['iothread']);
+  if (help !== null) throw new ToolHelp(help);
   const options = text.startsWith('{')
     ? visitType('ObjectOptions', parseJson(text))
     : visitKeyval('ObjectOptions', parseKeyval(text, 'qom-type'));

@@ -86,18 +86,20 @@ describe('an image of the sandbox', () => {
     await tab('Map').click();
     await inspector().getByRole('button', { name: 'File', exact: true }).click();
     await inspector().locator('.map[data-known]').waitFor();
-    const legend = await inspector().locator('.legend li').allInnerTexts();
-    expect(legend).toEqual(
-      expect.arrayContaining([
-        'Header',
-        'L1 table',
-        'L2 table',
-        'Snapshot L1',
-        'Compressed',
-        'Shared with a snapshot',
-      ]),
-    );
-    expect(legend).not.toContain('Leaked');
+    const legend = () => inspector().locator('.legend li').allInnerTexts();
+    await expect
+      .poll(legend)
+      .toEqual(
+        expect.arrayContaining([
+          'Header',
+          'L1 table',
+          'L2 table',
+          'Snapshot L1',
+          'Compressed',
+          'Shared with a snapshot',
+        ]),
+      );
+    expect(await legend()).not.toContain('Leaked');
     const canvas = inspector().getByRole('slider', { name: 'Cluster map' });
     await canvas.focus();
     await app.press('Home', 'ArrowRight', 'ArrowLeft');
@@ -106,11 +108,9 @@ describe('an image of the sandbox', () => {
       canvas.evaluate((element: HTMLCanvasElement) => [
         ...(element.getContext('2d')?.getImageData(4, 4, 1, 1).data ?? []),
       ]);
-    expect(await drawn()).toEqual([0x1c, 0x24, 0x30, 255]);
+    await expect.poll(drawn).toEqual([0x1c, 0x24, 0x30, 255]);
     await inspector().getByRole('button', { name: 'Disk', exact: true }).click();
-    await expect
-      .poll(() => inspector().locator('.legend li').allInnerTexts())
-      .toEqual(expect.arrayContaining(['Zeros', 'Dirty in a bitmap']));
+    await expect.poll(legend).toEqual(expect.arrayContaining(['Zeros', 'Dirty in a bitmap']));
     const scale = () => inspector().locator('.scale').textContent();
     await canvas.focus();
     const before = await scale();

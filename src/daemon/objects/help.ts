@@ -2,13 +2,16 @@
 import { UNAVAILABLE } from './kinds';
 import { listTypes, propertiesOf } from './types';
 
-/** The text, if the value of --object asks for one. */
-export function objectHelp(value: string): string | null {
+/**
+ * The text, if the value of --object asks for one.
+ * @param hidden types that the program has not
+ */
+export function objectHelp(value: string, hidden: readonly string[] = []): string | null {
   const [name = '', ...rest] = value.split(',');
   if (![name, ...rest].some((word) => word === 'help' || word === '?')) return null;
   const types = listTypes('user-creatable', false)
     .map((type) => type.name)
-    .filter((type) => UNAVAILABLE[type] === undefined)
+    .filter((type) => UNAVAILABLE[type] === undefined && !hidden.includes(type))
     .sort();
   if (!types.includes(name)) {
     return `List of user creatable objects:\n${types.map((type) => `  ${type}\n`).join('')}`;

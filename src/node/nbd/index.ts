@@ -31,7 +31,7 @@ export async function runNbd(words: string[]): Promise<number> {
       process.stdout.write(line.print === 'help' ? nbdHelp() : versionText('qemu-nbd'));
       return 0;
     }
-    const help = line.objects.map(objectHelp).find((text) => text !== null);
+    const help = line.objects.map((value) => objectHelp(value)).find((text) => text !== null);
     if (help !== undefined) {
       process.stdout.write(help);
       return 0;

@@ -1,6 +1,6 @@
 /** qemu-img: one file per verb. */
 import type { Tool } from '../context';
-import { ToolExit, ToolFailure, toFailure } from '../failure';
+import { ToolExit, ToolFailure, ToolHelp, toFailure } from '../failure';
 import { Getopt } from '../getopt';
 import { endsOnMismatch } from '../mismatch';
 import { versionText } from '../version';
@@ -59,6 +59,7 @@ export const qemuImg: Tool = endsOnMismatch(async (words, context) => {
   } catch (error) {
     // What was still open is closed; a second failure on the way tells nothing new.
     await session?.end().catch(() => undefined);
+    if (error instanceof ToolHelp) context.stdout(error.text);
     if (error instanceof ToolExit) return error.code;
     if (context.signal.aborted) return INTERRUPTED;
     const failure = toFailure(error);

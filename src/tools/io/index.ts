@@ -1,6 +1,6 @@
 /** qemu-io: opens an image and runs commands on it, from -c or from the standard input. */
 import type { Tool, ToolContext } from '../context';
-import { ToolExit, ToolFailure, toFailure } from '../failure';
+import { ToolExit, ToolFailure, ToolHelp, toFailure } from '../failure';
 import { Getopt, type OptionTable } from '../getopt';
 import { endsOnMismatch } from '../mismatch';
 import { imageOptions } from '../optionlist';
@@ -86,6 +86,7 @@ export const qemuIo: Tool = endsOnMismatch(async (words, context) => {
   } catch (error) {
     // What was still open is closed; a second failure on the way tells nothing new.
     await session?.drop().catch(() => undefined);
+    if (error instanceof ToolHelp) context.stdout(error.text);
     if (error instanceof ToolExit) return error.code;
     if (context.signal.aborted) return INTERRUPTED;
     const failure = toFailure(error);

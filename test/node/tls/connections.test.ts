@@ -50,13 +50,17 @@ const ours = (tool: string): string[] => [process.execPath, built.program, tool]
 
 /** What ends a connection has many words, by chance and by library: all are one here. */
 function plain(text: string): string {
-  return text
-    .replaceAll(directory, '')
-    .replace(
-      /(Unable to (read from|write to) socket: [A-Z][a-z ]+|(Cannot read from TLS channel: )?The TLS connection was non-properly terminated\.|A TLS fatal alert has been received\.|Error in the push function\.(: Unable to write to socket: Broken pipe)?)/g,
-      'The end.',
-    )
-    .replace(/gnutls_\w+: .*/, 'The end.');
+  return (
+    text
+      .replaceAll(directory, '')
+      .replace(
+        /(Unable to (read from|write to) socket: [A-Z][a-z ]+|(Cannot read from TLS channel: )?The TLS connection was non-properly terminated\.|A TLS fatal alert has been received\.|Error in the push function\.(: Unable to write to socket: Broken pipe)?)/g,
+        'The end.',
+      )
+      .replace(/gnutls_\w+: .*/, 'The end.')
+      // Whether the server is gone before the client sends, or after it, is chance too.
+      .replace(/Failed to (?:send option request header|read option reply): The end\./g, 'The end.')
+  );
 }
 
 /** A daemon with a node on its NBD server, over TLS. */
