@@ -119,6 +119,7 @@ export async function openStartDialog(host: StartHost, foreign?: string): Promis
   });
   document.body.append(dialog);
   dialog.showModal();
+  script.setSelectionRange(0, 0);
   script.focus();
   await refresh();
 }
