@@ -33,6 +33,7 @@ import type { DriveMirrorRequest, MirrorRequest } from './jobs/mirror';
 import type { MirrorGraph } from './jobs/mirrorgraph';
 import type { BlockNode, Link } from './node';
 import { Opener } from './open';
+import type { TlsCredentials } from './nbd';
 import { Options } from './options';
 import { placeNewOverlay, placeOverlay, type NewOverlay, type PlacedOverlay } from './changes/overlay';
 import { removeFilter } from './jobs/filter';
@@ -97,6 +98,11 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
   /** Passphrases and keys; who has them says so here. */
   get secrets(): Secrets {
     return this.opener.secrets;
+  }
+
+  /** TLS credentials; who has them says so here. */
+  get tls(): TlsCredentials {
+    return this.opener.tls;
   }
 
   /** Changes of the graph run one after the other. */

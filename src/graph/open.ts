@@ -15,6 +15,7 @@ import { GraphError, toGraphError } from './errors';
 import { protocolOf, refreshFilename, resolveStored } from './filename';
 import { NodeTable } from './names';
 import { BlockNode, Role, type CommonOptions, type Link } from './node';
+import { TlsCredentials } from './nbd';
 import { Options } from './options';
 import { attach, detach } from './permissions';
 import { Secrets } from './secrets';
@@ -59,6 +60,7 @@ export class Opener {
 
   readonly throttleGroups: ThrottleGroups;
   readonly secrets = new Secrets();
+  readonly tls = new TlsCredentials();
   readonly keys: KeyDerivation;
 
   constructor(readonly environment: GraphEnvironment) {
@@ -226,6 +228,7 @@ export class Opener {
       throttleGroups: this.throttleGroups,
       secrets: this.secrets,
       openNbd: this.environment.openNbd ?? noNbd,
+      tls: this.tls,
       keys: this.keys,
       node,
       find: (name) => this.table.find(name),

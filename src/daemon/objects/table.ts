@@ -13,9 +13,10 @@ export class ObjectTable implements ObjectLookup {
   private readonly objects = new Map<string, DaemonObject>();
   private readonly order = new NameTable();
 
-  /** The graph finds its secrets here from now on. */
+  /** The graph finds its secrets and its TLS credentials here from now on. */
   constructor(private readonly host: ObjectHost) {
     host.graph.secrets.source = (id) => this.secret(id);
+    host.graph.tls.source = (id, hostname) => this.connectTls(id, hostname);
   }
 
   /** `object-add`; the options have passed the schema. */

@@ -9,7 +9,7 @@ import type { ChangeStep } from '../changes/change';
 import type { Creator } from '../images/create';
 import { GraphError } from '../errors';
 import type { BlockNode, CommonOptions, Link } from '../node';
-import type { OpenNbd } from '../nbd';
+import type { OpenNbd, TlsCredentials } from '../nbd';
 import type { Options } from '../options';
 import type { Secrets } from '../secrets';
 import type { ThrottleGroups } from '../throttle';
@@ -27,6 +27,7 @@ export interface OpenContext {
   throttleGroups: ThrottleGroups;
   secrets: Secrets;
   openNbd: OpenNbd;
+  tls: TlsCredentials;
   keys: KeyDerivation;
   node: BlockNode;
   /** The driver takes the options it knows from here. */
@@ -49,7 +50,10 @@ export interface OpenContext {
 }
 
 /** What a driver works with while a node is reopened: the node has its new common options already. */
-export type ReopenContext = Omit<OpenContext, 'openChild' | 'openStored' | 'openNbd' | 'find' | 'warn'> & {
+export type ReopenContext = Omit<
+  OpenContext,
+  'openChild' | 'openStored' | 'openNbd' | 'tls' | 'find' | 'warn'
+> & {
   /** What the node was opened with before. */
   before: { given: Options; common: CommonOptions };
   /** Something to be done when permissions have been taken, after all below the node is reopened. */

@@ -5,7 +5,7 @@ import type { CreateValues } from '../api';
 import type { Creator } from '../images/create';
 import { takeExisting } from '../images/existing';
 import { GraphError } from '../errors';
-import type { NbdDevice } from '../nbd';
+import type { NbdDevice, TlsCredentials, TlsUpgrade } from '../nbd';
 import { BlockNode, Role } from '../node';
 import type { Options } from '../options';
 import type { Driver, OpenContext } from './driver';
@@ -148,6 +148,13 @@ function isCountedOn(node: BlockNode): boolean {
 
 const refusal = (errno: Errno) => new GraphError(`Could not open image: ${strerror(errno)}`, { errno });
 
+/** A certificate has to name the host that is connected to, unless another name is given. */
+function takeTls(options: Options, server: SocketAddress, tls: TlsCredentials): TlsUpgrade | null {
+  const id = options.takeText('tls-creds');
+  const hostname = options.takeText('tls-hostname') ?? (server.type === 'inet' ? server.host : null);
+  return id === undefined ? null : tls.lookup(id, hostname);
+}
+
 export const nbd: Driver = {
   name: 'nbd',
   protocol: true,
@@ -165,7 +172,7 @@ export const nbd: Driver = {
     if (filename.includes('://')) parseUri(filename, options);
     else parseOldName(filename, options);
   },
-  async open({ engine, node, options, openNbd }: OpenContext) {
+  async open({ engine, node, options, openNbd, tls }: OpenContext) {
     const server = takeAddress(options);
     const name = options.takeText('export') ?? '';
     if (new TextEncoder().encode(name).length > MAX_NAME) {
@@ -179,8 +186,7 @@ export const nbd: Driver = {
       server,
       name,
       context: context ?? BASE_ALLOCATION,
-      tlsCreds: options.takeText('tls-creds'),
-      tlsHostname: options.takeText('tls-hostname'),
+      upgrade: takeTls(options, server, tls),
       reconnectDelay: takeSeconds(options, 'reconnect-delay'),
       openTimeout: takeSeconds(options, 'open-timeout'),
     });

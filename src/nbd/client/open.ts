@@ -3,6 +3,7 @@ import type { Presence } from '../../engine/presence';
 import { GraphError, type NbdTarget, type OpenNbd } from '../../graph';
 import type { SocketAddress } from '../../qapi/types.generated';
 import type { ByteStream } from '../stream';
+import type { Upgrade } from '../tls';
 import { NbdConnection } from './connection';
 import { NbdDisk } from './disk';
 import { ClientHandshake } from './handshake';
@@ -22,9 +23,6 @@ export interface NbdSurroundings {
 /** What {@link OpenNbd} is, where sockets can be connected to. */
 export function nbdOpener({ presence, connect }: NbdSurroundings): OpenNbd {
   return async (target) => {
-    if (target.tlsCreds !== undefined) {
-      throw new GraphError(`No TLS credentials with id '${target.tlsCreds}'`);
-    }
     const attempt = () => connectTo(target, connect);
     const connection = await patiently(attempt, target.openTimeout);
     return new NbdDisk(new NbdSession(connection, attempt, target.reconnectDelay), presence);
@@ -32,16 +30,17 @@ export function nbdOpener({ presence, connect }: NbdSurroundings): OpenNbd {
 }
 
 async function connectTo(
-  { server, name, context }: NbdTarget,
+  { server, name, context, upgrade }: NbdTarget,
   connect: NbdSurroundings['connect'],
 ): Promise<NbdConnection> {
   const stream = await connect(server);
+  // Those who have credentials made it of these (src/daemon/objects).
+  const handshake = new ClientHandshake(stream, upgrade as Upgrade | null);
   try {
-    const handshake = new ClientHandshake(stream);
     const agreed = await handshake.connect({ name, context });
-    return new NbdConnection(stream, handshake.reader, agreed);
+    return new NbdConnection(handshake.stream, handshake.reader, agreed);
   } catch (error) {
-    stream.close();
+    handshake.stream.close();
     throw error instanceof NbdFailure ? new GraphError(error.message, error) : error;
   }
 }

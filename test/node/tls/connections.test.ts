@@ -54,7 +54,7 @@ function plain(text: string): string {
     text
       .replaceAll(directory, '')
       .replace(
-        /(Unable to (read from|write to) socket: [A-Z][a-z ]+|(Cannot read from TLS channel: )?The TLS connection was non-properly terminated\.|A TLS fatal alert has been received\.|Error in the push function\.(: Unable to write to socket: Broken pipe)?)/g,
+        /(Unexpected end-of-file before all data were read|Unable to (read from|write to) socket: [A-Z][a-z ]+|(Cannot read from TLS channel: )?The TLS connection was non-properly terminated\.|A TLS fatal alert has been received\.|Error in the push function\.(: Unable to write to socket: Broken pipe)?)/g,
         'The end.',
       )
       .replace(/gnutls_\w+: .*/, 'The end.')
@@ -148,12 +148,16 @@ const SERVERS: [name: string, options: string, clients: string[]][] = [
 ];
 
 /** What clients print. */
-const answers = (clients: readonly string[], qemuNbd: readonly string[]): unknown[] =>
+const answers = (
+  clients: readonly string[],
+  qemuNbd: readonly string[],
+  qemuImg: readonly string[] = ['qemu-img'],
+): unknown[] =>
   clients.map((line) => {
     const [program = '', ...words] = splitWords(line.replaceAll('DIR', directory));
-    const { stdout, stderr, code } = run([...(program === 'qemu-nbd' ? qemuNbd : [program]), ...words], {
-      cwd: directory,
-    });
+    const programs = { 'qemu-nbd': qemuNbd, 'qemu-img': qemuImg };
+    const command = programs[program as keyof typeof programs] ?? [program];
+    const { stdout, stderr, code } = run([...command, ...words], { cwd: directory });
     return { line, stdout: plain(stdout), stderr: plain(stderr), code };
   });
 
@@ -172,6 +176,8 @@ describe.runIf(haveAll)('connections', () => {
       await serving(['qemu-storage-daemon'], options, () => {
         const lists = clients.filter((line) => line.startsWith('qemu-nbd'));
         expect(answers(lists, ours('nbd'))).toEqual(answers(lists, ['qemu-nbd']));
+        const images = clients.filter((line) => line.startsWith('qemu-img'));
+        expect(answers(images, [], ours('img'))).toEqual(answers(images, []));
       });
       const remarks = (text: string): string[] =>
         text.split('\n').filter((line) => !/TLS handshake|opts magic/.test(line));
@@ -180,38 +186,46 @@ describe.runIf(haveAll)('connections', () => {
     60_000,
   );
 
-  it('carry data, also for qemu-nbd, over TCP', async () => {
-    const port = await freePort();
-    const creds = '--object tls-creds-x509,id=t,dir=good,endpoint=server --tls-creds t --tls-authz us';
-    const authz = ['--object', 'authz-simple,id=us,identity=C=DE,,O=Test\\,, Inc,,OU=Grün,,CN=client one'];
-    const program = new Running(
-      [
-        ...ours('nbd'),
-        ...authz,
-        ...splitWords(`${creds} -b 127.0.0.1 -p ${port} -f raw r.img`),
-        '--pid-file',
-        'pid',
-      ],
-      directory,
-    );
-    await until(
-      () => run(['test', '-e', 'pid'], { cwd: directory }).code === 0,
-      () => program.stderr,
-    );
-    const { stdout } = run(
-      [
-        ...['qemu-io', '--object', 'tls-creds-x509,id=c,dir=good,endpoint=client', '--image-opts'],
-        ...['-c', 'write -P 7 0 1M', '-c', 'read -P 7 0 1M', '-c', 'write -P 9 4k 4k'],
-        `driver=raw,file.driver=nbd,file.host=localhost,file.port=${port},file.tls-creds=c`,
-      ],
-      { cwd: directory },
-    );
-    expect(stdout.match(/^(wrote|read) /gm)).toHaveLength(3);
-    expect(await program.ended).toMatchObject({ code: 0, stderr: '' });
-    expect(
-      run(['qemu-io', '-f', 'raw', '-c', 'read -P 9 4k 4k', 'r.img'], { cwd: directory }).stdout,
-    ).not.toContain('failed');
-  }, 30_000);
+  it.each([
+    ['of the real client', () => ['qemu-io']],
+    ['of our client', () => ours('io')],
+  ])(
+    'carry data %s, over TCP',
+    async (_name, client) => {
+      const port = await freePort();
+      const creds = '--object tls-creds-x509,id=t,dir=good,endpoint=server --tls-creds t --tls-authz us';
+      const authz = ['--object', 'authz-simple,id=us,identity=C=DE,,O=Test\\,, Inc,,OU=Grün,,CN=client one'];
+      const program = new Running(
+        [
+          ...ours('nbd'),
+          ...authz,
+          ...splitWords(`${creds} -b 127.0.0.1 -p ${port} -f raw r.img`),
+          '--pid-file',
+          'pid',
+        ],
+        directory,
+      );
+      await until(
+        () => run(['test', '-e', 'pid'], { cwd: directory }).code === 0,
+        () => program.stderr,
+      );
+      const { stdout } = run(
+        [
+          ...client(),
+          ...['--object', 'tls-creds-x509,id=c,dir=good,endpoint=client', '--image-opts'],
+          ...['-c', 'write -P 7 0 1M', '-c', 'read -P 7 0 1M', '-c', 'write -P 9 4k 4k'],
+          `driver=raw,file.driver=nbd,file.host=localhost,file.port=${port},file.tls-creds=c`,
+        ],
+        { cwd: directory },
+      );
+      expect(stdout.match(/^(wrote|read) /gm)).toHaveLength(3);
+      expect(await program.ended).toMatchObject({ code: 0, stderr: '' });
+      expect(
+        run(['qemu-io', '-f', 'raw', '-c', 'read -P 9 4k 4k', 'r.img'], { cwd: directory }).stdout,
+      ).not.toContain('failed');
+    },
+    30_000,
+  );
 
   it('are refused by servers without TLS', async () => {
     const plainServer = `--nbd-server addr.type=unix,addr.path=${SOCKET}`;
