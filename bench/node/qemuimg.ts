@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createEngine } from '../../src/engine';
 import { MemoryLocks } from '../../src/files/locks';
 import { NodeStore } from '../../src/files/node/store';
+import { nodeAccelerator } from '../../src/node/accelerator';
 import { qemuImg } from '../../src/tools/img';
 
 const module = new WebAssembly.Module(readFileSync(new URL('../../build/engine.wasm', import.meta.url)));
@@ -11,7 +12,7 @@ const module = new WebAssembly.Module(readFileSync(new URL('../../build/engine.w
 /** Runs a command line of ours; throws unless it succeeds. */
 export async function ourImg(words: string[]): Promise<void> {
   const code = await qemuImg(words, {
-    engine: createEngine(module),
+    engine: createEngine(module, nodeAccelerator),
     files: new NodeStore(),
     locks: new MemoryLocks(),
     stdout: () => undefined,
