@@ -352,6 +352,22 @@ describe('tabs and frames', () => {
     await second.page.close();
   });
 
+  test('a screen reader reads what is printed, once it is asked to', async () => {
+    const app = await openApp();
+    const spoken = () => app.console.locator('.xterm-accessibility').count();
+    expect(await spoken()).toBe(0);
+    expect(await app.run('announce')).toContain('announce: on or off?');
+    await app.run('announce on');
+    await app.run('ls -l /');
+    expect(await spoken()).toBe(1);
+    await app.page.close();
+    const again = await openApp();
+    expect(await again.console.locator('.xterm-accessibility').count()).toBe(1);
+    await again.run('announce off');
+    expect(await again.console.locator('.xterm-accessibility').count()).toBe(0);
+    await again.page.close();
+  });
+
   test('it works in a frame', async () => {
     const page = await browser.newPage();
     await page.evaluate(() => {

@@ -17,6 +17,8 @@ import { welcome } from './welcome';
 
 const FONT = "ui-monospace, 'SF Mono', 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace";
 
+/** Where it is kept whether output is read aloud. */
+const ANNOUNCE = 'qsd-web announce';
 /** When the schema is loaded for completion, milliseconds after the prompt. */
 const PRELOAD_AFTER = 500;
 
@@ -121,6 +123,7 @@ export class QsdConsole extends HTMLElement {
       cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
       scrollback: 10_000,
       minimumContrastRatio: 4.5,
+      screenReaderMode: storage()?.getItem(ANNOUNCE) === 'true',
     });
     const fit = new FitAddon();
     terminal.loadAddon(fit);
@@ -152,6 +155,10 @@ export class QsdConsole extends HTMLElement {
       extra: this.commands,
       columns: () => terminal.cols,
       clear: () => session.clear(),
+      announce: (on) => {
+        terminal.options.screenReaderMode = on;
+        storage()?.setItem(ANNOUNCE, String(on));
+      },
     });
     const backend: ConsoleBackend = {
       shell: [...info.shell, ...[...page.values()].map((command) => command.info)],

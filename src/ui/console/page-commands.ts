@@ -17,6 +17,8 @@ export interface PageParts {
   extra: readonly PageCommand[];
   columns: () => number;
   clear: () => void;
+  /** Has a screen reader read what is printed, or not. */
+  announce: (on: boolean) => void;
 }
 
 /** The commands by name. */
@@ -27,6 +29,7 @@ export function pageCommands({
   extra,
   columns,
   clear,
+  announce,
 }: PageParts): Map<string, PageCommand> {
   const commands: PageCommand[] = [
     {
@@ -112,6 +115,23 @@ export function pageCommands({
       info: { name: 'clear', summary: 'empties the screen (also Ctrl-L)', usage: '', arguments: 'none' },
       run: async () => {
         clear();
+        return 0;
+      },
+    },
+    {
+      info: {
+        name: 'announce',
+        summary: 'has a screen reader read what is printed here (on), or not (off); it is kept',
+        usage: 'on|off',
+        arguments: 'none',
+        subcommands: ['on', 'off'],
+      },
+      run: async ([word], io) => {
+        if (word !== 'on' && word !== 'off') {
+          io.stderr('announce: on or off?\n');
+          return 1;
+        }
+        announce(word === 'on');
         return 0;
       },
     },

@@ -20,6 +20,7 @@ export function welcome({ version, qemu, storage }: StartInfo, columns: number):
     `  ${paint('accent', 'query-named-block-nodes')}`,
     '',
     `${paint('accent', 'help')} lists all commands, ${paint('accent', 'Tab')} completes them and their arguments.`,
+    `${paint('accent', 'sample')} makes images to look at.`,
   ];
   if (!storage) {
     lines.push(

@@ -10,7 +10,7 @@ export function scriptLines(script: string): string[] {
 
 /** Commands that only show something, or that bring what a script cannot have. */
 const SHOWS =
-  /^(?:help|ls|history|clear|reset|undo|sample$|hexdump|sha256sum|export|query-[\w-]+|qom-(?:get|list[\w-]*)|ringbuf-read|qemu-img\s+(?:check(?!\s.*-r)|compare|info|map|measure|snapshot\s+-l)|x-debug-query-[\w-]+)(?:\s|$)/;
+  /^(?:help|ls|history|clear|announce|reset|undo|sample$|hexdump|sha256sum|export|query-[\w-]+|qom-(?:get|list[\w-]*)|ringbuf-read|qemu-img\s+(?:check(?!\s.*-r)|compare|info|map|measure|snapshot\s+-l)|x-debug-query-[\w-]+)(?:\s|$)/;
 
 /** Whether a line changed something, so that a script needs it. */
 export function changesSomething(line: string): boolean {
