@@ -33,8 +33,43 @@ export interface ShellCommandInfo {
   usage: string;
   /** What its words are: file names, nothing, or a command to be helped with. */
   arguments: 'files' | 'none' | 'command';
-  /** First words that it knows (`create`, `info`, ...). */
-  subcommands?: readonly string[];
+  /** First words that it knows (`create`, `info`, ...), in the order of their names. */
+  subcommands?: readonly SubcommandInfo[];
+  /** Its options, where it has no subcommands. */
+  options?: readonly OptionInfo[];
+}
+
+/** A first word of a command (`qemu-img create`). */
+export interface SubcommandInfo {
+  name: string;
+  /** One line on what it does. */
+  summary?: string;
+  options?: readonly OptionInfo[];
+}
+
+/** An option of a command of the shell. */
+export interface OptionInfo {
+  /** As they are typed: `-f`, `--format`. */
+  names: readonly string[];
+  /** What its value is, as help shows it: `FMT`, `leaks|all`; absent: it takes none. */
+  value?: string;
+  help?: string;
+}
+
+/** An image format. */
+export interface FormatInfo {
+  name: string;
+  /** What `qemu-img create -o` takes; absent: images of it cannot be made. */
+  create?: readonly FormatOptionInfo[];
+  /** What `qemu-img amend -o` takes; absent: images of it cannot be amended. */
+  amend?: readonly FormatOptionInfo[];
+}
+
+/** An option of an image format. */
+export interface FormatOptionInfo {
+  name: string;
+  type: 'str' | 'size' | 'num' | 'bool';
+  help: string;
 }
 
 /** A file or directory of the sandbox. */
@@ -64,6 +99,8 @@ export interface StartInfo {
   /** The version of QEMU whose interface it has. */
   qemu: string;
   shell: ShellCommandInfo[];
+  /** Formats of images that can be opened. */
+  formats: FormatInfo[];
   /** False: this browser (a private window, a sandboxed frame) keeps no files; they live in memory until the page closes. */
   storage: boolean;
 }

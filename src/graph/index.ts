@@ -2,7 +2,7 @@
 export type * from './api';
 export { breakpointsOf, type Breakpoints } from './breakpoints';
 export { corruptionNotice, mismatchNotice } from './corruption';
-export { knownToQemu } from './drivers/table';
+export { imageFormats, knownToQemu } from './drivers/table';
 export { GraphError } from './errors';
 export { BlockGraph } from './graph';
 export { luksHeaderBytes } from './images/createluks';

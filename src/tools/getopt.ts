@@ -23,6 +23,19 @@ export interface OptionTable {
   long?: readonly LongOption[];
 }
 
+/** The options of a table as they are typed, each with its short and its long name. */
+export function optionNames({ short, long = [] }: OptionTable): { names: string[]; value: boolean }[] {
+  const found = new Map<string, { names: string[]; value: boolean }>();
+  for (const [, letter = '', colon] of short.matchAll(/([^:])(:?)/g))
+    found.set(letter, { names: [`-${letter}`], value: colon === ':' });
+  for (const { name, value, code } of long) {
+    const twin = found.get(code);
+    if (twin) twin.names.push(`--${name}`);
+    else found.set(code, { names: [`--${name}`], value });
+  }
+  return [...found.values()];
+}
+
 /** One option found. */
 export interface FoundOption {
   kind: 'option';

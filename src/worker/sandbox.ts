@@ -22,7 +22,7 @@ import { openBrowserFiles, type BrowserFiles } from '../files/browser/open';
 import { exportFile, importFile } from '../files/browser/transfer';
 import { FileError } from '../files/contract';
 import { LockError, Permission } from '../files/locks';
-import type { OpenNbd } from '../graph';
+import { imageFormats, type OpenNbd } from '../graph';
 import { nbdOpener } from '../nbd';
 import { JsonParser, QmpError, toJson, type QmpObject, type QmpValue } from '../qapi';
 import type { ToolContext } from '../tools/context';
@@ -74,13 +74,15 @@ export class Sandbox implements WorkerApi {
     return {
       version,
       qemu: `${major}.${minor}.${micro}`,
-      shell: this.shell.all.map(({ name, summary, usage, arguments: words, subcommands }) => ({
+      shell: this.shell.all.map(({ name, summary, usage, arguments: words, subcommands, options }) => ({
         name,
         summary,
         usage,
         arguments: words,
         ...(subcommands && { subcommands }),
+        ...(options && { options }),
       })),
+      formats: imageFormats(),
       storage: store.storage,
     };
   }

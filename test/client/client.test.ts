@@ -23,7 +23,7 @@ class FakeWorker implements WorkerApi {
 
   async start(): Promise<StartInfo> {
     this.calls.push(['start']);
-    return { version: '0', qemu: '9.1.0', shell: [], storage: true };
+    return { version: '0', qemu: '9.1.0', shell: [], formats: [], storage: true };
   }
   async execute(command: string, args: object | undefined): Promise<QmpReply<unknown>> {
     this.calls.push([command, args]);

@@ -11,9 +11,10 @@ const sources: CompletionSources = {
       summary: '',
       usage: '',
       arguments: 'files',
-      subcommands: ['create', 'convert', 'info'],
+      subcommands: [{ name: 'create' }, { name: 'convert' }, { name: 'info' }],
     },
   ],
+  formats: [],
   nodeNames: async () => ['disk', 'disk-file', 'other'],
   jobIds: async () => ['job0'],
   files: async (directory) =>

@@ -9,7 +9,7 @@ const shell = [
     summary: 'makes images',
     usage: 'COMMAND',
     arguments: 'files' as const,
-    subcommands: ['create'],
+    subcommands: [{ name: 'create' }],
   },
 ];
 

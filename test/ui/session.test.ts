@@ -9,6 +9,7 @@ class Backend implements ConsoleBackend {
   reply = '{"return": {}}';
   work: (line: string, io: TaskIo) => Promise<number> = () => Promise.resolve(0);
   readonly shell = [{ name: 'ls', summary: 'lists files', usage: '', arguments: 'files' as const }];
+  readonly formats = [];
   readonly page = new Map([
     [
       'greet',

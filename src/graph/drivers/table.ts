@@ -1,5 +1,6 @@
 /** All drivers, by name and by the prefix of file names. */
 import { GraphError } from '../errors';
+import type { CreateOption } from '../api';
 import { protocolOf } from '../filename';
 import type { BlockdevDriver } from '../../qapi/types.generated';
 import { blkdebug } from './blkdebug';
@@ -135,6 +136,25 @@ export function findCreator(name: string): Driver {
       ? `Format driver '${name}' does not support image creation`
       : `Unknown file format '${name}'`,
   );
+}
+
+/** What an image format can be told at creation and by amend; absent: it cannot be made, or changed. */
+export interface ImageFormat {
+  name: string;
+  create?: readonly CreateOption[];
+  amend?: readonly CreateOption[];
+}
+
+/** Formats that users name: those that are made by `qemu-img create`, in the order of their names. */
+export function imageFormats(): ImageFormat[] {
+  return [...DRIVERS.values()]
+    .filter(({ createOptions, prefixes }) => createOptions && prefixes.length === 0)
+    .map(({ name, createOptions = [], imageAmend }) => ({
+      name,
+      create: createOptions,
+      ...(imageAmend && { amend: imageAmend.options }),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** How `qemu-img amend` changes images of a format; throws for formats that it cannot change. */

@@ -1,6 +1,7 @@
 /** The command line of qemu-storage-daemon: what is looked at before anything is done. */
 import { ToolFailure } from '../failure';
-import { Getopt, type OptionTable } from '../getopt';
+import { Getopt, optionNames, type OptionTable } from '../getopt';
+import type { ShellOption } from '../shell/command';
 import { versionText } from '../version';
 import { daemonHelp } from './help';
 
@@ -17,6 +18,12 @@ const OPTIONS: OptionTable = {
     { name: 'version', value: false, code: 'V' },
   ],
 };
+
+/** The options, for those who type them. */
+export const daemonOptions: readonly ShellOption[] = optionNames(OPTIONS).map(({ names, value }) => ({
+  names,
+  ...(value && { value: names.at(-1)?.replace(/^-+/, '').toUpperCase() ?? '' }),
+}));
 
 /** An option that is acted on after start-up. */
 export interface GivenOption {

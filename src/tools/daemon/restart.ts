@@ -6,7 +6,7 @@ import type { Daemon } from '../../daemon/index';
 import type { ToolContext } from '../context';
 import { toFailure } from '../failure';
 import type { ShellCommand } from '../shell/command';
-import { type GivenOption, PROGRAM, readCommandLine } from './commandline';
+import { daemonOptions, type GivenOption, PROGRAM, readCommandLine } from './commandline';
 import { applyOptions } from './options';
 
 /** The place where one daemon runs at a time. */
@@ -24,6 +24,7 @@ export function daemonCommand(seat: DaemonSeat): ShellCommand {
     summary: 'starts the daemon anew, with images, objects and exports',
     usage: '[OPTION]...   for example: qemu-storage-daemon --blockdev file,node-name=disk,filename=disk.img',
     arguments: 'files',
+    options: daemonOptions,
     run: (words, context) => run(seat, words, context),
   };
 }

@@ -3,6 +3,7 @@ import type { Tool } from '../context';
 import { ToolExit, ToolFailure, ToolHelp, toFailure } from '../failure';
 import { Getopt } from '../getopt';
 import { endsOnMismatch } from '../mismatch';
+import type { Subcommand } from '../shell/command';
 import { versionText } from '../version';
 import { amend } from './amend';
 import { bench } from './bench';
@@ -39,6 +40,17 @@ const VERBS: readonly Verb[] = [
   resize,
   snapshot,
 ];
+
+/** The verbs with their options, for those who type them. */
+export const imgSubcommands: readonly Subcommand[] = VERBS.map(({ name, summary, options }) => ({
+  name,
+  summary,
+  options: options.map(({ short, long = [], value, help }) => ({
+    names: [...(short === undefined ? [] : [`-${short}`]), ...long.map((one) => `--${one}`)],
+    ...(value !== undefined && { value }),
+    help,
+  })),
+}));
 
 /** The exit code of a process that Ctrl-C ended. */
 const INTERRUPTED = 130;

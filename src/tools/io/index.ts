@@ -1,9 +1,10 @@
 /** qemu-io: opens an image and runs commands on it, from -c or from the standard input. */
 import type { Tool, ToolContext } from '../context';
 import { ToolExit, ToolFailure, ToolHelp, toFailure } from '../failure';
-import { Getopt, type OptionTable } from '../getopt';
+import { Getopt, optionNames, type OptionTable } from '../getopt';
 import { endsOnMismatch } from '../mismatch';
 import { imageOptions } from '../optionlist';
+import type { ShellOption } from '../shell/command';
 import { versionText } from '../version';
 import { runLine, type IoCommand } from './command';
 import { close, open, reopen } from './commands/open';
@@ -64,6 +65,22 @@ const OPTIONS: OptionTable = {
     { name: 'image-opts', value: false, code: 'image-opts' },
   ],
 };
+
+/** What the values of options are. */
+const VALUES: Readonly<Record<string, string>> = {
+  '-c': 'COMMAND',
+  '-f': 'FMT',
+  '-d': 'MODE',
+  '-i': 'MODE',
+  '-t': 'MODE',
+  '--object': 'OBJECT',
+};
+
+/** The options, for those who type them. */
+export const ioOptions: readonly ShellOption[] = optionNames(OPTIONS).map(({ names, value }) => ({
+  names,
+  ...(value && { value: VALUES[names[0] ?? ''] ?? 'VALUE' }),
+}));
 
 /** The exit code of a process that Ctrl-C ended. */
 const INTERRUPTED = 130;

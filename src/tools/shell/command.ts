@@ -3,6 +3,23 @@ import { FileError } from '../../files/contract';
 import type { Tool, ToolContext } from '../context';
 import { Getopt } from '../getopt';
 
+/** An option of a command, for those who type it; the parsers have tables of their own. */
+export interface ShellOption {
+  /** As they are typed: `-f`, `--format`. */
+  names: readonly string[];
+  /** What its value is; absent: it takes none. */
+  value?: string;
+  help?: string;
+}
+
+/** A first word of a command. */
+export interface Subcommand {
+  name: string;
+  /** One line on what it does. */
+  summary?: string;
+  options?: readonly ShellOption[];
+}
+
 /** A command of the shell. */
 export interface ShellCommand {
   name: string;
@@ -14,7 +31,8 @@ export interface ShellCommand {
   details?: readonly string[];
   /** What its words are. */
   arguments: 'files' | 'none';
-  subcommands?: readonly string[];
+  subcommands?: readonly Subcommand[];
+  options?: readonly ShellOption[];
   run: Tool;
 }
 

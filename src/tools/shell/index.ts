@@ -1,5 +1,7 @@
 /** The shell of the console: commands on files, and the command line tools. */
 import type { Tool, ToolContext } from '../context';
+import { imgSubcommands } from '../img';
+import { ioOptions } from '../io';
 import { sha256sum } from './checksum';
 import { CommandError, helpText, Interrupted, INTERRUPTED, type ShellCommand } from './command';
 import { cp, mv } from './copy';
@@ -21,7 +23,7 @@ export function imageCommands(tools: { img: Tool; io: Tool }): ShellCommand[] {
       summary: 'makes, shows and converts disk images',
       usage: 'COMMAND [OPTION]... FILE...',
       arguments: 'files',
-      subcommands: ['check', 'convert', 'create', 'info', 'map', 'measure', 'snapshot'],
+      subcommands: imgSubcommands,
       run: tools.img,
     },
     {
@@ -29,6 +31,7 @@ export function imageCommands(tools: { img: Tool; io: Tool }): ShellCommand[] {
       summary: 'reads and writes the disk in an image',
       usage: "[OPTION]... [-c COMMAND]... [FILE]   for example: qemu-io -c 'read 0 4k' disk.qcow2",
       arguments: 'files',
+      options: ioOptions,
       run: tools.io,
     },
   ];

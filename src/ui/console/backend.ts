@@ -1,5 +1,5 @@
 /** What the console needs of the daemon and of the page. Tests give it a small one of their own. */
-import type { ShellCommandInfo, ShellIo } from '../../client/protocol';
+import type { FormatInfo, ShellCommandInfo, ShellIo } from '../../client/protocol';
 import type { DirectoryEntry } from './complete';
 
 /** What a running command may do with the console. */
@@ -22,6 +22,8 @@ export interface PageCommand {
 export interface ConsoleBackend {
   /** Commands of the shell, those of the page included. */
   shell: readonly ShellCommandInfo[];
+  /** Image formats, for completion. */
+  formats: readonly FormatInfo[];
   /** Commands of the page by name. */
   page: ReadonlyMap<string, PageCommand>;
   /** Replies to a text in QMP, as JSON texts. */

@@ -2,9 +2,10 @@
  * What Tab offers: commands, argument names, enum values from the schema; nodes, jobs and files as they are now.
  * It works in `command key=value` lines, inside QMP JSON (also as a value in such a line) and for the shell's commands.
  */
-import type { ShellCommandInfo } from '../../client/protocol';
+import type { FormatInfo, ShellCommandInfo } from '../../client/protocol';
 import { describeCommand, type MemberDescription } from '../../qapi/catalog';
 import { commands, findCommand, findType, type SchemaType } from '../../qapi/schema';
+import { completeTool, type SchemaList } from './complete-tool';
 import { inputKind } from './input';
 import { jsonCursor, partialObject, type JsonCursor, type PartialObject } from './json-cursor';
 import { splitPair, unquote } from './qmp-shell';
@@ -52,6 +53,8 @@ export interface DirectoryEntry {
 export interface CompletionSources {
   /** Commands of the shell and of the page. */
   shell: readonly ShellCommandInfo[];
+  /** Image formats, for the options of the tools. */
+  formats: readonly FormatInfo[];
   nodeNames(): Promise<string[]>;
   jobIds(): Promise<string[]>;
   /** Entries of a directory, empty if there is none. The path is empty or ends with a slash. */
@@ -133,7 +136,6 @@ async function completeShellWord(
   word: Token,
   sources: CompletionSources,
 ): Promise<Completion> {
-  if (command.arguments === 'none') return nothing(word.end);
   if (command.arguments === 'command') {
     // `help blockdev-add driver=...` completes as the command itself would.
     const [, topic] = tokens;
@@ -146,11 +148,50 @@ async function completeShellWord(
     return completeArgument(target.name, target.arguments, tokens.slice(2), word, sources);
   }
   if (command.subcommands && (tokens.length === 1 || tokens[1]?.start === word.start)) {
-    const candidates = command.subcommands.map((name) => ({ text: `${name} `, label: name }));
+    const candidates = command.subcommands.map(({ name, summary }) => ({
+      text: `${name} `,
+      label: name,
+      ...(summary !== undefined && { note: summary }),
+    }));
     return { from: word.start, to: word.end, candidates: matching(candidates, word.text) };
+  }
+  if (command.arguments === 'none') return nothing(word.end);
+  const verb = command.subcommands?.find(({ name }) => name === tokens[1]?.text);
+  const options = verb?.options ?? command.options;
+  if (options) {
+    const words = tokens.slice(verb ? 2 : 1).filter((one) => one.start < word.start);
+    return completeTool(
+      { verb: verb?.name ?? '', options, words, word },
+      {
+        formats: sources.formats,
+        files: (typed, end) => fileCandidates(typed, sources, end),
+        item: (list, items, current) => completeItem(list, items, current, sources),
+      },
+    );
   }
   if (word.text.startsWith('-')) return nothing(word.end);
   return { from: word.start, to: word.end, candidates: await fileCandidates(word.text, sources, ' ') };
+}
+
+/** An item of a list `key=value,...`: as an argument of a command. The first one may be a value alone. */
+async function completeItem(
+  { type, implied, command }: SchemaList,
+  items: readonly Token[],
+  current: Token,
+  sources: CompletionSources,
+): Promise<Completion> {
+  const [first, ...others] = items;
+  if (implied === undefined || !first || first.text.includes('='))
+    return completeArgument(command, type, items, current, sources);
+  const whole: Token = {
+    text: `${implied}=${first.text}`,
+    start: first.start - implied.length - 1,
+    end: first.end,
+  };
+  if (first !== current) return completeArgument(command, type, [whole, ...others], current, sources);
+  const keys = await completeArgument(command, type, items, current, sources);
+  const values = await completeArgument(command, type, items, whole, sources);
+  return { ...keys, candidates: [...values.candidates, ...keys.candidates] };
 }
 
 async function completeArgument(

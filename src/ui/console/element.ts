@@ -162,6 +162,7 @@ export class QsdConsole extends HTMLElement {
     });
     const backend: ConsoleBackend = {
       shell: [...info.shell, ...[...page.values()].map((command) => command.info)],
+      formats: info.formats,
       page,
       qmp: (text) => client.qmp(text),
       // A tool that prints faster than the terminal draws is made to wait.

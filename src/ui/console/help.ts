@@ -53,7 +53,7 @@ export function helpOn(
   const other = others.find((command) => command.name === name);
   if (!other) return commandHelp(name, given, columns);
   const lines = [paint('heading', `${name} ${other.usage}`.trimEnd()), other.summary];
-  if (other.subcommands) lines.push(`Commands: ${other.subcommands.join(', ')}`);
+  if (other.subcommands) lines.push(`Commands: ${other.subcommands.map((one) => one.name).join(', ')}`);
   if (other.arguments === 'files') lines.push(`${paint('accent', `${name} --help`)} shows its options.`);
   return lines.join('\n') + '\n';
 }

@@ -124,7 +124,7 @@ export function pageCommands({
         summary: 'has a screen reader read what is printed here (on), or not (off); it is kept',
         usage: 'on|off',
         arguments: 'none',
-        subcommands: ['on', 'off'],
+        subcommands: [{ name: 'on' }, { name: 'off' }],
       },
       run: async ([word], io) => {
         if (word !== 'on' && word !== 'off') {

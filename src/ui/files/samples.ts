@@ -11,7 +11,7 @@ export function sampleCommand(client: Client): PageCommand {
       summary: 'makes an image to look at; without a name it lists them',
       usage: `[${SAMPLES.map(({ name }) => name).join('|')}]`,
       arguments: 'none',
-      subcommands: SAMPLES.map(({ name }) => name),
+      subcommands: SAMPLES.map(({ name, text }) => ({ name, summary: text })),
     },
     run: async ([name], io) => {
       if (name === undefined) {
