@@ -54,6 +54,10 @@ export async function run(client: Client): Promise<void> {
     inspect: ([file]) => {
       if (file) inspect(file);
     },
+    refuse: (folders) =>
+      notify(
+        `Folders are not taken in (${folders.join(', ')}): drop the files that are in them. mkdir makes a folder here.`,
+      ),
   });
   const forgetJobs = watchLeaving(client, () => terminal.busy);
   client.onEventText(() => files.refresh());

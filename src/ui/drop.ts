@@ -6,6 +6,8 @@ export interface DropActions {
   open: (files: File[]) => void;
   /** Only looks at them. */
   inspect: (files: File[]) => void;
+  /** Folders were dropped, which are left out. */
+  refuse: (folders: string[]) => void;
 }
 
 /** Watches the whole page. */
@@ -53,10 +55,16 @@ export function watchDrops(actions: DropActions): void {
     if (!hasFiles(event)) return;
     event.preventDefault();
     hide();
-    const files = [...(event.dataTransfer?.items ?? [])]
-      .filter((item) => item.kind === 'file' && !item.webkitGetAsEntry()?.isDirectory)
-      .flatMap((item) => item.getAsFile() ?? []);
+    const files: File[] = [];
+    const folders: string[] = [];
+    for (const item of event.dataTransfer?.items ?? []) {
+      const entry = item.webkitGetAsEntry();
+      const file = item.getAsFile();
+      if (entry?.isDirectory) folders.push(entry.name);
+      else if (file) files.push(file);
+    }
     const to = aimed(event);
+    if (folders.length > 0) actions.refuse(folders);
     if (files.length > 0)
       (to === open ? actions.open : to === look ? actions.inspect : actions.import)(files);
   });

@@ -52,6 +52,14 @@ test('once seen it works without a network, with what it loads later', async () 
   await page.locator('qsd-graph .card[data-key="node:n"]').waitFor();
   await page.getByRole('button', { name: 'Share' }).click();
   await page.getByRole('dialog').waitFor();
+  await app.press('Escape');
+  // The inspector, and the worker that reads volumes.
+  await page.getByRole('tab', { name: 'Files' }).click();
+  await page.getByRole('button', { name: 'Inspect kept.qcow2' }).click();
+  const inspector = page.locator('qsd-inspector');
+  await inspector.getByText('1 MiB (1048576 bytes)', { exact: true }).waitFor();
+  await inspector.getByRole('tab', { name: 'Disk', exact: true }).click();
+  await inspector.getByText(/^Disk of 1 MiB/).waitFor();
   expect(failed).toEqual([]);
   await page.close();
   host = await startHost(folder);

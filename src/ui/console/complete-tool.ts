@@ -164,7 +164,7 @@ async function completeFormatList(
   const from = equals + 1;
   const value = { text: current.text.slice(from), start: current.start + from, end: current.end };
   if (!option) return offer(value, [], `no option '${key}' of ${name}`);
-  if (key.endsWith("_file")) return offer(value, inList(word, await sources.files(value.text, ' ')));
+  if (key.endsWith('_file')) return offer(value, inList(word, await sources.files(value.text, ' ')));
   const possible =
     option.type === 'bool'
       ? ['on', 'off']

@@ -26,8 +26,39 @@ export function asLine(entered: string): string {
     .trim();
 }
 
-/** Those of the names that a script mentions as a word or as a value. */
+/** Commands that may change any file. */
+const CHANGES_ALL = /^(?:reset|undo)(?:\s|$)/;
+
+/**
+ * Those of the names of files or directories that a script mentions: as a word or a value, as the beginning of a path, by a pattern
+ * (`rm *`), or all of them where a line may change any.
+ */
 export function mentioned(script: string, names: readonly string[]): string[] {
-  const words = new Set(scriptLines(script).flatMap((line) => line.split(/[\s,="':]+/)));
-  return names.filter((name) => words.has(name));
+  const lines = scriptLines(script);
+  if (lines.some((line) => CHANGES_ALL.test(line))) return [...names];
+  const text = lines.join('\n');
+  const words = new Set<string>();
+  const patterns: RegExp[] = [];
+  for (const word of text.split(/[\s,="':{}]+/)) {
+    const [first = ''] = word.replace(/^(?:\.?\/)+/, '').split('/');
+    if (/[*?[]/.test(first)) patterns.push(pattern(first));
+    else words.add(first);
+  }
+  return names.filter(
+    (name) =>
+      words.has(name) ||
+      // Of a name that is more than a word the parts say nothing.
+      (/[\s,="':{}\\]/.test(name) && text.includes(name)) ||
+      patterns.some((one) => one.test(name)),
+  );
+}
+
+/** What a pattern of the shell may match, at least; a set in brackets counts as any characters. */
+function pattern(glob: string): RegExp {
+  const source = glob
+    .replace(/\[.*$/, '*')
+    .replace(/[\\^$.+()[\]{}|]/g, '\\$&')
+    .replace(/\*/g, '.*')
+    .replace(/\?/g, '.');
+  return new RegExp(`^${source}$`, 's');
 }

@@ -31,6 +31,19 @@ test('names are found as words and as values', () => {
   expect(mentioned(script, names)).toEqual(['base.qcow2', 'a.qcow2', 'disk.img', 'b.img']);
 });
 
+test.each([
+  ['rm -r *', ['a.img', 'b c.img', 'dir', 'x']],
+  ['rm ?.img', ['a.img']],
+  ['rm [ab]*', ['a.img', 'b c.img', 'dir', 'x']],
+  ['cp x ./a.img', ['a.img', 'x']],
+  ['rm "b c.img"', ['b c.img']],
+  ['rm dir/deep.img', ['dir']],
+  ['reset -y', ['a.img', 'b c.img', 'dir', 'x']],
+  ['qemu-img resize other.img 1G', []],
+])('what %s may change is found', (line, expected) => {
+  expect(mentioned(line, ['a.img', 'b c.img', 'dir', 'x'])).toEqual(expected);
+});
+
 test('a request typed in several lines becomes one', () => {
   expect(asLine('{"execute":\n   "quit"\n}')).toBe('{"execute": "quit" }');
 });
