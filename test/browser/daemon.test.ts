@@ -116,9 +116,7 @@ describe('two tabs', () => {
     }
     expect(await qmp(two, 'blockdev-add', blockdev('disk.qcow2', false))).toEqual({ return: {} });
     await two.close();
-    await expect
-      .poll(() => qmp(one, 'blockdev-add', blockdev('disk.qcow2', false)), { timeout: 10_000 })
-      .toEqual({ return: {} });
+    await expect.poll(() => qmp(one, 'blockdev-add', blockdev('disk.qcow2', false))).toEqual({ return: {} });
     await one.close();
   });
 });

@@ -36,7 +36,7 @@ afterAll(async () => {
 
 test('the page of the documentation works on another site than the elements', async () => {
   const page = await browser.context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(20_000);
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.message));
   await page.emulateMedia({ reducedMotion: 'reduce' });

@@ -20,7 +20,7 @@ test.each([
   ['on a small one', 420, 800],
 ])('a commit of the image in use, %s', async (_title, width, height) => {
   const page = await browser.newPage('/');
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(20_000);
   await page.setViewportSize({ width, height });
   const app = await new AppPage(page).ready();
   const begun = performance.now();
@@ -41,7 +41,7 @@ test.each([
     await click(step.getByText('Use', { exact: true }));
     acts++;
     await app.press('Enter');
-    await expect.poll(() => step.getAttribute('class'), { timeout: 15_000 }).toContain('ticked');
+    await expect.poll(() => step.getAttribute('class')).toContain('ticked');
     if (index > 0) continue;
     // The job is to be seen at work: as a user of the nodes in the graph, and with its state among the jobs.
     await click(page.getByRole('tab', { name: 'Jobs' }));

@@ -10,7 +10,7 @@ let app: AppPage;
 beforeAll(async () => {
   browser = await startBrowser();
   app = await new AppPage(await browser.newPage('/?panes=console,graph,files')).ready();
-  app.page.setDefaultTimeout(8000);
+  app.page.setDefaultTimeout(20_000);
   // Wide enough for the console to show a command in one line.
   await app.page.setViewportSize({ width: 2000, height: 1000 });
 });

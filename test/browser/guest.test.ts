@@ -10,7 +10,7 @@ let app: AppPage;
 beforeAll(async () => {
   browser = await startBrowser();
   app = await new AppPage(await browser.newPage('/?panes=console,graph,guest')).ready();
-  app.page.setDefaultTimeout(8000);
+  app.page.setDefaultTimeout(20_000);
   await app.page.setViewportSize({ width: 2000, height: 1100 });
   await app.run('qemu-img create -q -f qcow2 a.qcow2 64M');
   await app.run('blockdev-add driver=qcow2 node-name=a file.driver=file file.filename=a.qcow2');
@@ -30,7 +30,7 @@ test('writes while a job runs; the graph shows it', async () => {
   expect(await card('user:guest').locator('.words').textContent()).toBe('User guest, uses root: a');
   await expect.poll(numbers).toMatch(/^\d+ requests\/s .* written [\d.]+ [KM]iB/);
   await expect
-    .poll(() => card('node:a').locator('.bitmap').textContent(), { timeout: 8000 })
+    .poll(() => card('node:a').locator('.bitmap').textContent())
     .toMatch(/^marks: [1-9][\d.]* [KM]iB dirty$/);
   await app.run('blockdev-snapshot-sync node-name=a snapshot-file=b.qcow2 snapshot-node-name=b format=qcow2');
   await expect

@@ -16,7 +16,7 @@ const directory = mkdtempSync(join(tmpdir(), 'qsd-web-inspector-'));
 beforeAll(async () => {
   browser = await startBrowser();
   app = await new AppPage(await browser.newPage('/?panes=console,graph,files')).ready();
-  app.page.setDefaultTimeout(8000);
+  app.page.setDefaultTimeout(20_000);
   await app.page.setViewportSize({ width: 1600, height: 1000 });
   for (const line of [
     'qemu-img create -q -f qcow2 d.qcow2 256M',

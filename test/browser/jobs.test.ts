@@ -11,7 +11,7 @@ let app: AppPage;
 beforeAll(async () => {
   browser = await startBrowser();
   app = await new AppPage(await browser.newPage('/')).ready();
-  app.page.setDefaultTimeout(8000);
+  app.page.setDefaultTimeout(20_000);
   await app.page.setViewportSize({ width: 2000, height: 1000 });
 });
 afterAll(() => browser.close());
@@ -90,7 +90,7 @@ test('a speed is proposed, the end is on the time line', async () => {
 
 test('alone in a page it has a daemon of its own, and does what its buttons say', async () => {
   const page = await browser.newPage('/?panes=console');
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(20_000);
   await new AppPage(page).ready();
   await page.evaluate(async () => {
     const element = document.createElement('qsd-jobs') as QsdJobs;

@@ -51,11 +51,10 @@ afterAll(async () => {
 test.each(['argon2.luks', 'pbkdf2.luks'])(
   '%s: other commands are answered while it is opened',
   async (filename) => {
-    const { reply, took, longest, answered } = await page.evaluate(async (name) => {
+    const { reply, answered } = await page.evaluate(async (name) => {
       const qmp = (execute: string, args: object = {}): Promise<readonly string[]> =>
         window.sandbox.client.qmp(JSON.stringify({ execute, arguments: args }));
       const file = { driver: 'file', filename: name };
-      const start = performance.now();
       let open = true;
       const opening = qmp('blockdev-add', {
         driver: 'luks',
@@ -64,37 +63,28 @@ test.each(['argon2.luks', 'pbkdf2.luks'])(
         'key-secret': 's',
         file,
       }).finally(() => (open = false));
-      let longest = 0;
       let answered = 0;
       while (open) {
-        const before = performance.now();
         await qmp(answered % 2 ? 'query-jobs' : 'query-block-exports');
         await window.sandbox.shell('ls');
-        longest = Math.max(longest, performance.now() - before);
         answered++;
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      const took = performance.now() - start;
       const [reply] = await opening;
       await qmp('blockdev-del', { 'node-name': 'disk' });
-      return { reply, took, longest, answered };
+      return { reply, answered };
     }, filename);
     expect(JSON.parse(reply ?? '')).toEqual({ return: {} });
-    expect(longest).toBeLessThan(took / 2);
     expect(answered).toBeGreaterThan(2);
   },
 );
 
 /** Runs a tool that opens a container; answers how far it said it was, and its exit code. */
-function open(
-  filename: string,
-  stopAt: number,
-): Promise<{ code: number; told: [number, number][]; took: number }> {
+function open(filename: string, stopAt: number): Promise<{ code: number; told: [number, number][] }> {
   return page.evaluate(
     async ({ name, data, stop }) => {
       const told: [number, number][] = [];
       const controller = new AbortController();
-      const start = performance.now();
       const words = `--object secret,id=s,data='${data}' --image-opts driver=luks,key-secret=s,file.filename=${name}`;
       const line = `qemu-io -r ${words} -c length`;
       const io = {
@@ -107,7 +97,7 @@ function open(
         readLine: async () => null,
       };
       const code = await window.sandbox.client.runShell(line, io, controller.signal);
-      return { code, told, took: performance.now() - start };
+      return { code, told };
     },
     { name: filename, data: PASSWORD, stop: stopAt },
   );
@@ -124,8 +114,8 @@ test.each(['argon2.luks', 'pbkdf2.luks'])('%s: tools tell how far it is', async 
 });
 
 test.each(['argon2.luks', 'pbkdf2.luks'])('%s: Ctrl-C ends it', async (filename) => {
-  const whole = await open(filename, 2);
-  const stopped = await open(filename, 0.1);
-  expect(stopped.code).not.toBe(0);
-  expect(stopped.took).toBeLessThan(whole.took * 0.8);
+  const { code, told } = await open(filename, 0.1);
+  expect(code).not.toBe(0);
+  const [done, total] = told.at(-1) ?? [1, 1];
+  expect(done / total).toBeLessThan(0.9);
 });

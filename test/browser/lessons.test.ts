@@ -11,7 +11,7 @@ let app: AppPage;
 beforeAll(async () => {
   browser = await startBrowser();
   app = await new AppPage(await browser.newPage('/#lesson=stream')).ready();
-  app.page.setDefaultTimeout(10_000);
+  app.page.setDefaultTimeout(20_000);
   // Cards of the graph that fade away have no contrast.
   await app.page.emulateMedia({ reducedMotion: 'reduce' });
   await app.page.setViewportSize({ width: 1500, height: 1000 });
@@ -29,7 +29,7 @@ async function solve(id: string): Promise<void> {
   const lesson = LESSONS.find((one) => one.id === id);
   for (const [index, { solution }] of (lesson?.steps ?? []).entries()) {
     for (const line of solution) await app.run(line);
-    await expect.poll(ticked, { timeout: 10_000 }).toBe(index + 1);
+    await expect.poll(ticked).toBe(index + 1);
   }
   await lessons().locator('.done').waitFor();
 }

@@ -25,7 +25,7 @@ afterAll(async () => {
 /** Opens the page and waits until it could do without the network. */
 async function visit(): Promise<AppPage> {
   const page = await browser.context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(20_000);
   await page.goto(host.address);
   const app = await new AppPage(page).ready();
   await page.evaluate(async () => void (await navigator.serviceWorker.ready));
@@ -76,7 +76,7 @@ test('a newer version is offered, and used when the user says so', async () => {
   await app.page.getByText('A newer version of this page is there.').waitFor();
   expect(await app.page.locator('h1').textContent()).toBe('qsd-web');
   await app.page.getByRole('button', { name: 'Use it' }).click();
-  await expect.poll(() => app.page.locator('h1').textContent(), { timeout: 15_000 }).toBe('qsd-web newer');
+  await expect.poll(() => app.page.locator('h1').textContent()).toBe('qsd-web newer');
   // The older one is forgotten.
   expect(await app.page.evaluate(async () => (await caches.keys()).length)).toBe(1);
   await app.page.close();

@@ -21,7 +21,7 @@ afterAll(() => browser.close());
 
 const open = async (fragment: string): Promise<void> => {
   app = await new AppPage(await browser.newPage(`/${fragment === '' ? '' : `#${fragment}`}`)).ready();
-  app.page.setDefaultTimeout(10_000);
+  app.page.setDefaultTimeout(20_000);
   await app.page.setViewportSize({ width: 1500, height: 1000 });
 };
 const node = (name: string) => app.page.locator(`qsd-graph .card[data-key="node:${name}"]`);
@@ -98,7 +98,7 @@ test('undo takes the last line back; reset asks, and empties the sandbox', async
   await app.type('undo');
   await app.press('Enter');
   // undo itself, and two lines again.
-  await expect.poll(() => app.done(), { timeout: 10_000 }).toBe(before + 3);
+  await expect.poll(() => app.done()).toBe(before + 3);
   const files = await app.run('ls');
   expect(files).toContain('a.qcow2');
   expect(files).not.toContain('b.img');

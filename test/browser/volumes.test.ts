@@ -39,7 +39,7 @@ beforeAll(async () => {
   place(disk, 33 * MIB, ext);
   browser = await startBrowser();
   app = await new AppPage(await browser.newPage('/?panes=console,graph,files')).ready();
-  app.page.setDefaultTimeout(15_000);
+  app.page.setDefaultTimeout(20_000);
   await app.page.setViewportSize({ width: 1400, height: 1000 });
   const chooser = app.page.waitForEvent('filechooser');
   await app.files.getByRole('button', { name: 'Open', exact: true }).click();

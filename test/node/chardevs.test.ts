@@ -130,7 +130,7 @@ it('a monitor that calls a server, and calls again when it was cut off', async (
   await monitor({ type: 'socket', data: { addr, server: false, reconnect: 1 } });
   expect(await filename()).toEqual(['disconnected:unix:server']);
   server.listen(path);
-  await expect.poll(() => greeted.map((heard) => heard()).join(''), { timeout: 6000 }).toMatch(/QMP[^]*QMP/);
+  await expect.poll(() => greeted.map((heard) => heard()).join('')).toMatch(/QMP[^]*QMP/);
   expect(await filename()).toEqual(['unix:server']);
   server.close();
 });
