@@ -1,6 +1,6 @@
 /** Changes of what an image is: its header, its format, all of its content at once. */
 import { AmendPart } from '../../wasm/abi';
-import type { IoBuffer, NodeHandle } from './contract';
+import type { IoBuffer, NodeHandle } from './request';
 import type { EngineExports } from './exports';
 
 /** Changes of a writable qcow2 image. Everything throws `BlockError`; ENOTSUP: the node is no qcow2 image. */

@@ -3,7 +3,7 @@
  * write that reaches a node marks its range in the enabled bitmaps of the node before it is done.
  */
 import { BitmapFlag, StoredFlag } from '../../wasm/abi';
-import type { IoBuffer, NodeHandle } from './contract';
+import type { IoBuffer, NodeHandle } from './request';
 import type { EngineExports } from './exports';
 
 /** A bitmap: a small whole number >= 0, valid until it is released or its node is closed. */

@@ -1,7 +1,8 @@
 /** Changes of open nodes: other children, another file below, other options. */
 import { DetectZeroes } from '../../wasm/abi';
 import type { BlockFile } from '../files/contract';
-import type { NodeHandle, Qcow2OpenOptions } from './contract';
+import type { Qcow2OpenOptions } from './qcow2';
+import type { NodeHandle } from './request';
 import type { EngineExports } from './exports';
 import type { Host } from './host';
 

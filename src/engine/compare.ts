@@ -1,5 +1,5 @@
 /** Comparing buffers inside the data plane: tools look through whole disks for what differs. */
-import type { IoBuffer } from './contract';
+import type { IoBuffer } from './request';
 import type { EngineExports } from './exports';
 
 /**

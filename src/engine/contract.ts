@@ -4,7 +4,7 @@
  * Offsets and lengths are whole numbers of bytes up to 2^53. A request runs to its end before the call returns, so
  * requests never overlap; whoever has a long task cuts it into calls of about 10 ms.
  */
-import type { BlockFile, Errno } from '../files/contract';
+import type { BlockFile } from '../files/contract';
 import type { ImageAmend } from './amend';
 import type { NodeChanges } from './changes';
 import type { EngineBackup } from './backup';
@@ -17,280 +17,26 @@ import type { Filters } from './filters';
 import type { EngineMirror } from './mirror';
 import type { Presence } from './presence';
 import type { OpenRemote } from './remote';
-import type { Quorum, QuorumEvent } from './quorum';
-import type { StorageFilters, VerifyEvent } from './storagefilters';
+import type { Quorum } from './quorum';
+import type { StorageFilters } from './storagefilters';
+import type { EngineEvent } from './events';
+import type {
+  CheckFinding,
+  CheckRepair,
+  CheckResult,
+  NewSnapshot,
+  Qcow2CreateOptions,
+  Qcow2Info,
+  Qcow2OpenOptions,
+  Snapshot,
+} from './qcow2';
+import type { BlockStatus, IoBuffer, NodeHandle, NodeStats, Prealloc } from './request';
 import type { Throttle } from './throttle';
 import type { VmState } from './vmstate';
 
-/** A node of the data plane: a small whole number >= 0, valid until `close`. */
-export type NodeHandle = number & { readonly __node: unique symbol };
-
-/**
- * A failed request or open. `message` is the text for the user; it is strerror(errno) if nothing more is known. Lines behind
- * the first one are hints for a person.
- */
-export class BlockError extends Error {
-  override readonly name = 'BlockError';
-  constructor(
-    readonly errno: Errno,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
-/** A piece of linear memory that requests read into and write from. */
-export interface IoBuffer {
-  /** Address in linear memory. */
-  readonly pointer: number;
-  /** Size in bytes. */
-  readonly bytes: number;
-  /** The bytes, as a view made now: it goes stale when the memory grows, so make one per use and do not keep it. */
-  view(offset?: number, bytes?: number): Uint8Array;
-  free(): void;
-}
-
-/** Flags of a block status; the names and values are the ones of `graph.md` section 12. */
-export const enum Status {
-  DATA = 0x01,
-  ZERO = 0x02,
-  OFFSET_VALID = 0x04,
-  ALLOCATED = 0x10,
-  EOF = 0x20,
-  COMPRESSED = 0x80,
-}
-
-/** What is at an offset of a node. */
-export interface BlockStatus {
-  /** {@link Status} bits. */
-  flags: number;
-  /** Bytes that this is true for, from the offset asked for; 0 only at or behind the end of the node. */
-  bytes: number;
-  /** With OFFSET_VALID: where these bytes are, in the file of `file`. */
-  map: number;
-  /** With OFFSET_VALID: the node of the bottom whose offset `map` is (the protocol node). */
-  file: NodeHandle | null;
-  /** In {@link Engine.blockStatusAbove}: how many nodes were asked, 1 for the top one; 0 if none said ALLOCATED. */
-  depth: number;
-}
-
-/** Flags of write, writeZeroes. */
-export const enum RequestFlag {
-  /** Data is on stable storage when the call returns. */
-  FUA = 1,
-  /** A zero write may give the clusters back. */
-  MAY_UNMAP = 2,
-  /** A zero write fails with ENOTSUP rather than write data. */
-  NO_FALLBACK = 4,
-}
-
-/** Preallocation of qcow2's create and of truncate. */
-export const enum Prealloc {
-  OFF = 0,
-  METADATA = 1,
-  FALLOC = 2,
-  FULL = 3,
-}
-
-/** Counters of a node; operations count requests that reached the node, times are milliseconds. */
-export interface NodeStats {
-  readBytes: number;
-  writtenBytes: number;
-  /** Of discards; zero writes do not count, as in QEMU. */
-  unmappedBytes: number;
-  reads: number;
-  writes: number;
-  unmaps: number;
-  flushes: number;
-  failedReads: number;
-  failedWrites: number;
-  failedUnmaps: number;
-  failedFlushes: number;
-  readTime: number;
-  writeTime: number;
-  unmapTime: number;
-  flushTime: number;
-  /** Highest end offset that was written, in bytes. */
-  highestWrite: number;
-  /** Discards alone. */
-  discards: number;
-  failedDiscards: number;
-  discardedBytes: number;
-}
-
-/** The header of a qcow2 image. Big fields are exact to 2^53. */
-export interface Qcow2Info {
-  version: 2 | 3;
-  clusterSize: number;
-  /** Bits of a refcount entry: 1, 2, 4 .. 64. */
-  refcountBits: number;
-  size: number;
-  lazyRefcounts: boolean;
-  dirty: boolean;
-  corrupt: boolean;
-  extendedL2: boolean;
-  compressionType: 'zlib' | 'zstd';
-  /** 0 none, 1 AES, 2 LUKS. */
-  cryptMethod: number;
-  /** As stored, undecoded bytes read as UTF-8; null: none. */
-  backingFile: string | null;
-  backingFormat: string | null;
-  /** Data is in another file; its name as stored, null: none is. */
-  externalData: boolean;
-  dataFile: string | null;
-  dataFileRaw: boolean;
-  snapshots: number;
-  l1Entries: number;
-  /** The image's own cost in the linear memory (tables and caches), bytes. */
-  cacheBytes: number;
-}
-
-/** Kinds of metadata that overlap checks look for, and the sets that have names (`qcow2.md` section 12). */
-export const enum OverlapKind {
-  HEADER = 1,
-  ACTIVE_L1 = 2,
-  ACTIVE_L2 = 4,
-  REFTABLE = 8,
-  REFBLOCK = 16,
-  SNAPSHOT_TABLE = 32,
-  INACTIVE_L1 = 64,
-  INACTIVE_L2 = 128,
-  BITMAP_DIRECTORY = 256,
-  NONE = 0,
-  CONSTANT = 299,
-  CACHED = 383,
-  ALL = 511,
-}
-
-/** How a qcow2 image is opened. */
-export interface Qcow2OpenOptions {
-  readOnly: boolean;
-  /** Only the header is to be read (qemu-img info): features that forbid reading data do not forbid opening. */
-  noIo?: boolean;
-  /** Bytes; default as in `qcow2.md` section 10. */
-  l2CacheSize?: number;
-  refcountCacheSize?: number;
-  /** Bytes, a power of two from 512 to the cluster size. */
-  l2CacheEntrySize?: number;
-  /** Counts may be written late. Default: as the header says. */
-  lazyRefcounts?: boolean;
-  /** Pass guest discards of freed clusters on to the file. Default: false. */
-  passDiscard?: boolean;
-  /** To be checked: an image that is corrupt or has no refcount table opens too, and a dirty one is left as it is. */
-  check?: boolean;
-  /** Discard clusters in the file that a snapshot gives back. Default: false. */
-  passDiscardSnapshot?: boolean;
-  /** Discard clusters in the file that tables give back. Default: false. */
-  passDiscardOther?: boolean;
-  /** Discarded clusters keep their places in the file. Version 3 only. Default: false. */
-  discardNoUnref?: boolean;
-  /** {@link OverlapKind}s of metadata that no other write may touch. Default: CACHED. */
-  overlapCheck?: number;
-  /** The node that holds the data of an image with an external data file. It may not be `child`. */
-  dataFile?: NodeHandle;
-}
-
-/** What a new qcow2 image is to be. Values are checked by the data plane too, with the texts of `qcow2.md` section 14. */
-export interface Qcow2CreateOptions {
-  size: number;
-  version: 2 | 3;
-  clusterSize: number;
-  refcountBits: number;
-  lazyRefcounts: boolean;
-  preallocation: Prealloc;
-  /** Default: zlib. */
-  compressionType?: 'zlib' | 'zstd';
-  /** Subclusters. Default: false. */
-  extendedL2?: boolean;
-  backingFile: string | null;
-  backingFormat: string | null;
-  /** Data is to be in another node. */
-  dataFile?: NewDataFile;
-}
-
-/** The data file of a new qcow2 image. */
-export interface NewDataFile {
-  /** Writable, not the image's own file. */
-  node: NodeHandle;
-  /** As the image stores it. */
-  name: string;
-  /** It must stay readable as the disk. */
-  raw: boolean;
-}
-
-/** What a check may repair: clusters that nobody uses, and all else that can be repaired. */
-export interface CheckRepair {
-  leaks: boolean;
-  errors: boolean;
-}
-
-/** What a check counted (`qcow2.md` section 13). */
-export interface CheckResult {
-  corruptions: number;
-  leaks: number;
-  /** What could not be checked. */
-  checkErrors: number;
-  corruptionsFixed: number;
-  leaksFixed: number;
-  /** Bytes: where the last cluster of the file that is in use ends. */
-  imageEnd: number;
-  /** Clusters of the disk; the next three are about those that the active tables allocate. */
-  totalClusters: number;
-  allocatedClusters: number;
-  fragmentedClusters: number;
-  compressedClusters: number;
-}
-
-/**
- * A line about something that a check found, without a line feed.
- * @param program the name of the program is to be put in front
- */
-export type CheckFinding = (text: string, program: boolean) => void;
-
-/** What is recorded of an internal snapshot that is being taken. Seconds and nanoseconds are whole numbers. */
-export interface NewSnapshot {
-  /** UTF-8, cut to 255 bytes. */
-  name: string;
-  dateSec: number;
-  dateNsec: number;
-  /** The clock of the virtual machine. */
-  vmClockSec: number;
-  vmClockNsec: number;
-  /** Count of instructions; null: none. */
-  icount: number | null;
-}
-
-/** An internal snapshot of a qcow2 image. Big numbers are exact to 2^53. */
-export interface Snapshot extends NewSnapshot {
-  id: string;
-  /** Bytes. */
-  vmStateSize: number;
-  /** Bytes. */
-  diskSize: number;
-}
-
-/** Something that happened inside a request and that the user is to be told. */
-export type EngineEvent = CorruptionEvent | ThresholdEvent | QuorumEvent | VerifyEvent;
-
-/** A write is about to end above the threshold that was set; there is none any more. Bytes. */
-export interface ThresholdEvent {
-  kind: 'write-threshold';
-  node: NodeHandle;
-  threshold: number;
-  /** By how much. */
-  exceeded: number;
-}
-
-/** An image turned out to be corrupt. */
-export interface CorruptionEvent {
-  kind: 'image-corrupted';
-  node: NodeHandle;
-  message: string;
-  /** Bytes in the image file; -1: unknown. */
-  offset: number;
-  size: number;
-  fatal: boolean;
-}
+export type * from './events';
+export * from './qcow2';
+export * from './request';
 
 /**
  * One instance of the data plane. All methods throw {@link BlockError}; after a trap every call does, with EIO.

@@ -1,6 +1,6 @@
 /** Copying from node to node inside the data plane: jobs and tools move data at the speed of the files. */
 import { Copy } from '../../wasm/abi';
-import { BlockError, type NodeHandle } from './contract';
+import { BlockError, type NodeHandle } from './request';
 import type { EngineExports } from './exports';
 import type { Presence } from './presence';
 

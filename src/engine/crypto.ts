@@ -1,6 +1,6 @@
 /** Encryption in the data plane: ciphers of sectors, with their keys, and the payloads of encrypted containers. */
 import { Cipher, CipherMode, IvGenerator } from '../../wasm/abi';
-import type { IoBuffer, NodeHandle } from './contract';
+import type { IoBuffer, NodeHandle } from './request';
 
 /** A sector cipher with its keys: a small whole number, valid until it is freed or becomes a node's. */
 export type CipherHandle = number & { readonly __cipher: unique symbol };

@@ -1,5 +1,5 @@
 /** Filter nodes of the data plane: how they are made, and what only they can be asked. */
-import type { NodeHandle } from './contract';
+import type { NodeHandle } from './request';
 
 /** Limits of a blkdebug node in bytes; 0: none. */
 export interface BlkdebugLimits {

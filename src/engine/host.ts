@@ -3,7 +3,7 @@ import { Errno, FileError, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { acceleratorImports, type Accelerator } from './accelerator';
 import { CodecTable } from './codecs';
-import { BlockError } from './contract';
+import { BlockError } from './request';
 import { RemoteTable } from './remote';
 import { quorumImports, type QuorumEvent } from './quorum';
 import { mismatchImports, type VerifyEvent } from './storagefilters';

@@ -1,5 +1,5 @@
 /** The data plane of mirrors: a filter that knows what guests write, and copies from its child to a target. */
-import { BlockError, type NodeHandle } from './contract';
+import { BlockError, type NodeHandle } from './request';
 import type { BitmapHandle } from './bitmaps';
 import type { CopyResult } from './copy';
 import type { EngineExports } from './exports';

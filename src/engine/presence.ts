@@ -4,7 +4,7 @@
  * taken at once, and the request ends when they have been answered.
  */
 import { Errno, FileError, strerror } from '../files/contract';
-import { BlockError } from './contract';
+import { BlockError } from './request';
 
 /** One request from its first attempt to its end. What a disk has fetched for it is forgotten with it. */
 export class Stage {

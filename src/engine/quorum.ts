@@ -1,6 +1,6 @@
 /** Quorum nodes: how they are made and changed, and what they report. */
 import { QuorumOp } from '../../wasm/abi';
-import type { NodeHandle } from './contract';
+import type { NodeHandle } from './request';
 
 /** A child of a quorum failed, or (errno 0) differs from what was agreed on. */
 export interface QuorumBadEvent {

@@ -1,8 +1,7 @@
 /** Nodes over disks that are elsewhere: the numbers that the data plane knows them by, and what it asks of them. */
 import { RemoteOp } from '../../wasm/abi';
 import { Errno, FileError } from '../files/contract';
-import type { NodeHandle } from './contract';
-import type { EngineExports } from './exports';
+import type { NodeHandle } from './request';
 
 /**
  * A disk of fixed size that is elsewhere. Its functions answer at once or throw a `FileError`; what is not there yet is
@@ -88,7 +87,7 @@ export type OpenRemote = (disk: RemoteDisk, options: { readOnly: boolean }) => N
 
 /** @param call runs a call of the data plane: a negative answer is thrown */
 export function makeOpenRemote(
-  wasm: EngineExports,
+  wasm: RemoteExports,
   disks: RemoteTable,
   call: (run: () => number) => number,
 ): OpenRemote {

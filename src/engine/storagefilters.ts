@@ -1,6 +1,6 @@
 /** Filters that lie between a format and its file, or test one: preallocate, blkverify and blklogwrites. */
 import { VerifyOp } from '../../wasm/abi';
-import type { NodeHandle } from './contract';
+import type { NodeHandle } from './request';
 
 /** The two children of a blkverify node did not do the same in a request, which fails. */
 export interface VerifyEvent {

@@ -3,7 +3,7 @@
  * delay and waits that long before the next request, or before it answers. So senders that share a group take turns.
  */
 import { ThrottleBucket } from '../../wasm/abi';
-import type { NodeHandle } from './contract';
+import type { NodeHandle } from './request';
 
 /** One limit. */
 export interface ThrottleLimit {

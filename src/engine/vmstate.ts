@@ -1,5 +1,5 @@
 /** The state of a virtual machine that an image keeps beside its disk. */
-import type { IoBuffer, NodeHandle } from './contract';
+import type { IoBuffer, NodeHandle } from './request';
 
 /** Offsets are bytes from the start of the state. Failures are `BlockError`s; ENOTSUP: no image here keeps one. */
 export interface VmState {

@@ -1,5 +1,5 @@
 /** Bringing files to stable storage before anybody waits for it. */
-import type { NodeHandle } from './contract';
+import type { NodeHandle } from './request';
 import type { EngineExports } from './exports';
 import type { Host } from './host';
 
