@@ -1,7 +1,6 @@
 /** Nodes that keep what a disk was while it is written: copy-before-write filters, what backup jobs do by them, readers. */
 import { Keep } from '../../wasm/abi';
-import type { BitmapHandle } from './bitmaps';
-import { BlockError, type NodeHandle } from './request';
+import { BlockError, type BitmapHandle, type NodeHandle } from './request';
 
 /** How a copy-before-write filter copies. */
 export interface KeepOptions {

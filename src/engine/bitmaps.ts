@@ -3,11 +3,8 @@
  * write that reaches a node marks its range in the enabled bitmaps of the node before it is done.
  */
 import { BitmapFlag, StoredFlag } from '../../wasm/abi';
-import type { IoBuffer, NodeHandle } from './request';
+import type { BitmapHandle, IoBuffer, NodeHandle } from './request';
 import type { EngineExports } from './exports';
-
-/** A bitmap: a small whole number >= 0, valid until it is released or its node is closed. */
-export type BitmapHandle = number & { readonly __bitmap: unique symbol };
 
 /** A dirty range, bytes. */
 export interface DirtyArea {

@@ -1,7 +1,6 @@
 /** Copying from node to node inside the data plane: jobs and tools move data at the speed of the files. */
 import { Copy } from '../../wasm/abi';
 import { BlockError, type NodeHandle } from './request';
-import type { EngineExports } from './exports';
 import type { Presence } from './presence';
 
 /** What is to be copied. */
@@ -50,11 +49,20 @@ export async function copyPresent<T extends CopyResult>(
   }
 }
 
+/** What the data plane exports (wasm/exports/copy.ts). */
+export interface CopyExports {
+  copy(source: number, base: number, target: number, offset: number, bytes: number, flags: number): number;
+  copyDone(): number;
+  copyWritten(): number;
+  copyMoved(): number;
+  copyTargetFailed(): number;
+}
+
 /** Answers how far it got; it throws only what is no failure of a read or a write. */
 export type CopyRange = (request: CopyRequest) => CopyResult;
 
 /** The implementation over the exports of the data plane. */
-export function makeCopy(wasm: EngineExports, call: (run: () => number) => number): CopyRange {
+export function makeCopy(wasm: CopyExports, call: (run: () => number) => number): CopyRange {
   return ({ source, target, offset, bytes, above, keepTarget, detectZeroes, unmap }) => {
     let flags = 0;
     if (above !== undefined) flags |= Copy.ALLOCATED;

@@ -1,5 +1,6 @@
 import type { AmendPart } from '../../wasm/abi';
 import type { BackupExports } from './backup';
+import type { CopyExports } from './copy';
 import type { CryptoExports } from './crypto';
 import type { FilterExports } from './filters';
 import type { MirrorExports } from './mirror';
@@ -13,6 +14,7 @@ import type { VmStateExports } from './vmstate';
 export interface EngineExports
   extends
     FilterExports,
+    CopyExports,
     CryptoExports,
     BackupExports,
     MirrorExports,
@@ -79,11 +81,6 @@ export interface EngineExports
     dataRaw: number,
   ): number;
   compareRun(a: number, b: number, bytes: number, unit: number): number;
-  copy(source: number, base: number, target: number, offset: number, bytes: number, flags: number): number;
-  copyDone(): number;
-  copyWritten(): number;
-  copyMoved(): number;
-  copyTargetFailed(): number;
   setBacking(node: number, backing: number): number;
   replaceChild(node: number, old: number, now: number): number;
   fileOf(node: number): number;

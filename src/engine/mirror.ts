@@ -1,8 +1,6 @@
 /** The data plane of mirrors: a filter that knows what guests write, and copies from its child to a target. */
-import { BlockError, type NodeHandle } from './request';
-import type { BitmapHandle } from './bitmaps';
-import type { CopyResult } from './copy';
-import type { EngineExports } from './exports';
+import { BlockError, type BitmapHandle, type NodeHandle } from './request';
+import type { CopyExports, CopyResult } from './copy';
 
 /** What a mirror copies to, and how. */
 export interface MirrorStart {
@@ -46,7 +44,10 @@ export interface MirrorExports {
 }
 
 /** The implementation over the exports of the data plane. */
-export function makeMirror(wasm: EngineExports, call: (run: () => number) => number): EngineMirror {
+export function makeMirror(
+  wasm: MirrorExports & CopyExports,
+  call: (run: () => number) => number,
+): EngineMirror {
   /** A call whose failures are an answer. */
   const attempt = (run: () => number): BlockError | null => {
     try {

@@ -4,6 +4,9 @@ import type { Errno } from '../files/contract';
 /** A node of the data plane: a small whole number >= 0, valid until `close`. */
 export type NodeHandle = number & { readonly __node: unique symbol };
 
+/** A bitmap: a small whole number >= 0, valid until it is released or its node is closed. */
+export type BitmapHandle = number & { readonly __bitmap: unique symbol };
+
 /**
  * A failed request or open. `message` is the text for the user; it is strerror(errno) if nothing more is known. Lines behind
  * the first one are hints for a person.

@@ -2,7 +2,8 @@
  * Dirty bitmaps of nodes: looked up by name, guarded by their state, and changed in two phases, so that several changes
  * can be done as one (jobs.md section 6).
  */
-import type { BitmapHandle, BitmapState } from '../engine/bitmaps';
+import type { BitmapState } from '../engine/bitmaps';
+import type { BitmapHandle } from '../engine/request';
 import { strerror, Errno } from '../files/contract';
 import type { BlockDirtyBitmapOrStr, BlockDirtyInfo } from '../qapi/types.generated';
 import { explain, GraphError } from './errors';

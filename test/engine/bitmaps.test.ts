@@ -1,7 +1,7 @@
 /** Dirty bitmaps of nodes: against a model of one flag for each granule, and on disks of all sizes. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { BitmapHandle } from '../../src/engine/bitmaps';
+import type { BitmapHandle } from '../../src/engine/request';
 import { BlockError, RequestFlag, type Engine, type NodeHandle } from '../../src/engine/contract';
 import { Errno } from '../../src/files/contract';
 import { keptOpen, memoryFile, newEngine, openQcow2 } from './support';

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
-import type { BitmapHandle } from '../../src/engine/bitmaps';
+import type { BitmapHandle } from '../../src/engine/request';
 import { BlockError, type NodeHandle } from '../../src/engine/contract';
 import { cutAt, recorded, type Step } from './powercuts/recording';
 import { load, memoryFile, must, newEngine, openQcow2, random, run, save, scratchDirectory } from './support';

@@ -1,5 +1,5 @@
 /** What a mirror, or the commit of an active layer, holds in the graph, and what it makes of it in the end. */
-import type { BitmapHandle } from '../../engine/bitmaps';
+import type { BitmapHandle } from '../../engine/request';
 import { Errno, strerror } from '../../files/contract';
 import { Permission } from '../../files/locks';
 import { GraphChange } from '../changes/change';
