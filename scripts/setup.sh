@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and npm does not bring: Chromium, the real QEMU tools, which are the oracle, and the makers of
-# containers, partitions and file systems.
+# Installs what the tests need and npm does not bring: Chromium, the real QEMU tools, which are the oracle, the makers of
+# containers, partitions and file systems, and a QMP client library of others with the compiler for it.
 # On Debian 12 it uses apt (bookworm-backports for QEMU 10.0). Elsewhere it installs nothing: it says what is missing.
 set -euo pipefail
 
@@ -24,9 +24,13 @@ needed=(
   'mcopy mtools'
   'genisoimage genisoimage'
   'xorriso xorriso'
+  'go-12 gccgo-12'
 )
 # a file -> Debian package, for what is no command
-needed_files=('/usr/lib/ipxe/ipxe.iso ipxe')
+needed_files=(
+  '/usr/lib/ipxe/ipxe.iso ipxe'
+  '/usr/share/gocode/src/github.com/digitalocean/go-qemu/qmp/socket.go golang-github-digitalocean-go-qemu-dev'
+)
 
 missing_packages() {
   local entry

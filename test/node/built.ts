@@ -1,6 +1,7 @@
 /** The command line, built from the sources that are there now, and how tests run it. */
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'vite';
@@ -69,4 +70,13 @@ export async function until(condition: () => boolean, what: () => string): Promi
     if (Date.now() > end) throw new Error(`waited in vain for ${what()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** A port of TCP that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
+  const { port } = probe.address() as { port: number };
+  await new Promise((done) => probe.close(done));
+  return port;
 }

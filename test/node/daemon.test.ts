@@ -1,11 +1,11 @@
 /** `qsd-web daemon`: the command line against the real daemon, monitors on sockets and standard streams, the end. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createConnection, createServer, type Socket } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { haveTools, splitWords } from '../tools/twins';
-import { buildProgram, run, Running, until, type Built } from './built';
+import { buildProgram, freePort, run, Running, until, type Built } from './built';
 
 let built: Built;
 let directory: string;
@@ -46,15 +46,6 @@ class Client {
     this.socket.write(request);
     await this.sees(reply);
   }
-}
-
-/** A TCP port of this machine that nobody listens on now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
 }
 
 describe.runIf(haveTools)('wrong options', () => {

@@ -1,12 +1,11 @@
 /** NBD over TLS: real clients at our server, our client at real servers; who is refused learns it as with the real daemon. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { haveTools, splitWords } from '../../tools/twins';
-import { buildProgram, run, Running, until, type Built } from '../built';
+import { buildProgram, freePort, run, Running, until, type Built } from '../built';
 import { Authorities } from './authority';
 
 const haveAll = haveTools && ['openssl', 'nbdinfo'].every((each) => spawnSync('which', [each]).status === 0);
@@ -240,11 +239,3 @@ describe.runIf(haveAll)('connections', () => {
     });
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
-  const { port } = probe.address() as { port: number };
-  await new Promise((done) => probe.close(done));
-  return port;
-}
