@@ -49,8 +49,11 @@ export class PageSocket {
     });
   }
 
-  /** Sends pieces in their order; resolves when the other side has taken enough, to false when it takes no more. */
-  async write(pieces: readonly Uint8Array[]): Promise<boolean> {
+  /**
+   * Sends pieces in their order; resolves when the other side has taken enough, to false when it takes no more.
+   * @param sent called when the memory of the pieces may change: at once
+   */
+  async write(pieces: readonly Uint8Array[], sent?: () => void): Promise<boolean> {
     if (this.ended) return false;
     const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
     let at = 0;
@@ -58,6 +61,7 @@ export class PageSocket {
       bytes.set(piece, at);
       at += piece.length;
     }
+    sent?.();
     this.untaken += bytes.length;
     this.port.postMessage(bytes, [bytes.buffer]);
     if (this.untaken > WINDOW) await new Promise<void>((resolve) => this.writers.push(resolve));

@@ -2,6 +2,7 @@
 import type { IoBuffer } from '../engine/contract';
 import type { Presence } from '../engine/presence';
 import type { BlockUser } from '../graph/api';
+import type { ReplyMemory } from './outbox';
 
 /** A dirty bitmap that clients can ask for as `qemu:dirty-bitmap:NAME`. */
 export interface ExportBitmap {
@@ -34,6 +35,8 @@ export interface NbdExport {
 export interface SessionHost {
   /** Data on its way between a connection and the engine: requests are synchronous, so all share one buffer. */
   readonly buffer: IoBuffer;
+  /** For what is answered. */
+  readonly memory: ReplyMemory;
   /** Of the engine: exports may be of nodes that are elsewhere. */
   readonly presence: Presence;
   /** Resolves when everything else had its turn: long work is cut into pieces of a few milliseconds. */

@@ -2,6 +2,7 @@
 import type { Engine, IoBuffer } from '../engine/contract';
 import type { NbdExport, SessionHost } from './export';
 import { Disconnect, Handshake, type Agreement, type HandshakeHost } from './handshake';
+import { ReplyMemory } from './outbox';
 import type { ByteReader, ByteStream } from './stream';
 import type { Upgrade } from './tls';
 import { Transmission } from './transmission';
@@ -65,6 +66,7 @@ export class NbdServer implements HandshakeHost {
     this.buffer = surroundings.engine.alloc(BUFFER_BYTES);
     this.host = {
       buffer: this.buffer,
+      memory: new ReplyMemory(),
       presence: surroundings.engine.presence,
       turn: () => surroundings.turn(),
       held: () => surroundings.held(),

@@ -7,6 +7,7 @@ import { Errno, strerror } from '../files/contract';
 import { allocationContext, extentsOf, type MetaContext } from './contexts';
 import type { SessionHost } from './export';
 import { Disconnect, type Agreement } from './handshake';
+import { Outbox } from './outbox';
 import { Replies, type Message } from './replies';
 import { breakOf, parseRequest, payloadOf, refusalOf, type Request } from './request';
 import { viewOf, type ByteReader, type ByteStream } from './stream';
@@ -24,16 +25,17 @@ import {
 const MAX_REQUESTS = 16;
 /** Milliseconds of work after which everything else has its turn. */
 const SLICE = 5;
-/** Bytes of replies that wait for the client to take them; no request is read while there are more. */
-const MAX_UNSENT = 4 * 1024 * 1024;
+/**
+ * Bytes of replies that wait for the client to take them; no request is read while there are more. Few, so that they are
+ * still in the caches of the processor when they go out.
+ */
+const MAX_UNSENT = 256 * 1024;
 /** Bytes of requests under way and of their replies; above that only one request is under way. */
 const MAX_HELD = 64 * 1024 * 1024;
 /** Long zero writes and discards end their pieces at multiples of this, which is the largest cluster. */
 const CLUSTER = 2 * 1024 * 1024;
 /** Bytes of such pieces, at most. */
 const MAX_PIECE = 1024 * 1024 * 1024;
-/** Buffers of replies that are kept for the next ones, at most. */
-const MAX_SPARE = 16;
 /** Extents in a reply, at most. */
 const MAX_EXTENTS = 131072;
 
@@ -82,12 +84,8 @@ export class Transmission {
   private running = 0;
   private held = 0;
   /** Replies that are to be sent together. */
-  private outgoing: Uint8Array[] = [];
-  private outgoingBytes = 0;
+  private readonly outbox: Outbox;
   private unsent = 0;
-  /** Buffers of `outgoing` that can be used again, and those that can be used now: large ones are dear to make. */
-  private lent: Uint8Array[] = [];
-  private readonly spare: Uint8Array[] = [];
   /** When the work under way began. */
   private began = 0;
   private ended = false;
@@ -105,6 +103,7 @@ export class Transmission {
     private readonly host: SessionHost,
   ) {
     this.replies = new Replies(agreement.style);
+    this.outbox = new Outbox(host.memory);
     this.allocation = allocationContext(agreement.target);
   }
 
@@ -264,32 +263,22 @@ export class Transmission {
 
   // ---- sending
 
+  /** The memory of the message may change afterwards. */
   private send(message: Message): void {
     if (this.answers) {
-      this.answers.push(message);
+      // It may be made again, and is sent at another time.
+      this.answers.push(message.map((piece) => piece.slice()));
       return;
     }
-    if (this.outgoing.length === 0) queueMicrotask(() => void this.sendOutgoing());
-    for (const piece of message) {
-      this.outgoing.push(piece);
-      this.outgoingBytes += piece.length;
-      this.unsent += piece.length;
-    }
+    if (this.outbox.isEmpty) queueMicrotask(() => void this.sendOutgoing());
+    this.unsent += this.outbox.add(message);
   }
 
   /** Sends what several requests answered in one go. */
   private async sendOutgoing(): Promise<void> {
-    const pieces = this.outgoing;
-    const bytes = this.outgoingBytes;
-    const { lent } = this;
-    this.outgoing = [];
-    this.outgoingBytes = 0;
-    this.lent = [];
-    const sent = (): void => {
-      this.spare.push(...lent.slice(0, Math.max(0, MAX_SPARE - this.spare.length)));
-    };
+    const { pieces, bytes, sent } = this.outbox.take();
     // Nobody is there any more: what is still to be read of it is not done.
-    if (!(await this.stream.write(pieces, lent.length > 0 ? sent : undefined))) this.ended = true;
+    if (!(await this.stream.write(pieces, sent))) this.ended = true;
     this.unsent -= bytes;
     this.wake();
   }
@@ -374,28 +363,23 @@ export class Transmission {
     }
   }
 
-  /** A copy of data that is sent with the next message. */
-  private copyOf(data: Uint8Array): Uint8Array {
-    const size = this.host.buffer.bytes;
-    // Answers that are gathered may be made again, and are sent at another time.
-    if (2 * data.length < size || this.answers) return data.slice();
-    const memory = this.spare.pop() ?? new Uint8Array(size);
-    this.lent.push(memory);
-    memory.set(data);
-    return memory.subarray(0, data.length);
-  }
-
   private *read(request: Request): Work {
     const { offset, length, flags } = request;
     const { device } = this.agreement.target;
     const { buffer } = this.host;
     if (this.agreement.style === 'simple' || flags & CommandFlag.DF || length === 0) {
-      const data = new Uint8Array(length);
-      yield* this.inBuffers(request, (at, bytes, done) => {
-        if (this.ended) return;
-        device.read(at, bytes, buffer);
-        data.set(buffer.view(0, bytes), done);
-      });
+      let data: Uint8Array;
+      if (length <= buffer.bytes) {
+        device.read(offset, length, buffer);
+        data = buffer.view(0, length);
+      } else {
+        const whole = (data = new Uint8Array(length));
+        yield* this.inBuffers(request, (at, bytes, done) => {
+          if (this.ended) return;
+          device.read(at, bytes, buffer);
+          whole.set(buffer.view(0, bytes), done);
+        });
+      }
       if (this.agreement.style === 'simple') this.send(this.replies.simple(request, WireError.OK, data));
       else if (length === 0) this.send(this.replies.nothing(request));
       else this.send(this.replies.data(request, offset, data, true));
@@ -413,7 +397,7 @@ export class Transmission {
       while (at < stop && !this.ended) {
         const piece = Math.min(stop - at, buffer.bytes - (at % buffer.bytes));
         device.read(at, piece, buffer);
-        this.send(this.replies.data(request, at, this.copyOf(buffer.view(0, piece)), at + piece === end));
+        this.send(this.replies.data(request, at, buffer.view(0, piece), at + piece === end));
         at += piece;
         if (at < end) yield;
       }

@@ -88,12 +88,12 @@ export class SocketStream implements ByteStream {
   async write(pieces: readonly Uint8Array[], sent?: () => void): Promise<boolean> {
     const { socket } = this;
     if (!socket.writable) return false;
-    socket.cork();
-    let taken = true;
     const last = pieces.length - 1;
+    let taken = true;
+    if (last > 0) socket.cork();
     for (const [index, piece] of pieces.entries())
       taken = index === last && sent ? socket.write(piece, sent) : socket.write(piece);
-    socket.uncork();
+    if (last > 0) socket.uncork();
     if (!taken) await (this.full ??= this.drained());
     return socket.writable;
   }
