@@ -10,7 +10,7 @@ import { DaemonProcess } from './qmp';
 
 const PROGRAM = join(import.meta.dirname, '../../dist/node/qsd-web.js');
 const BYTES = 2 ** 30;
-const ROUNDS = 5;
+const ROUNDS = 7;
 /** Bytes of noise that the disk is made of, again and again. */
 const NOISE = 16 * 2 ** 20;
 
