@@ -12,6 +12,7 @@ import { QsdLessons } from './lessons/element';
 import { watchLeaving } from './leaving';
 import { workOffline } from './offline';
 import { Panes } from './panes/panes';
+import { lessonLinks } from './lessons/links';
 import { startScripts } from './start/start';
 import { otherTabs } from './tabs';
 import { wire } from './wiring';
@@ -35,6 +36,7 @@ export async function run(client: Client): Promise<void> {
   terminal.client = client;
   files.client = client;
   graph.client = client;
+  graph.links = lessonLinks();
   jobs.client = client;
   guest.client = client;
   lessons.client = client;

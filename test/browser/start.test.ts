@@ -41,6 +41,14 @@ test('a link is followed at once in an empty sandbox', async () => {
   await node('top').waitFor();
 });
 
+test('a link that reaches out of the sandbox asks first', async () => {
+  const script = 'import http://127.0.0.1:9/disk.img\nls';
+  await open(await encodeScript(script));
+  expect(await dialog().getByRole('textbox', { name: 'Start script' }).inputValue()).toBe(script);
+  await dialog().getByText('Nothing of them was entered yet.').waitFor();
+  expect(await app.text()).not.toContain('import');
+});
+
 test('where its files exist it asks first, and says which', async () => {
   await open('');
   await app.run('qemu-img create -q base.qcow2 1M');

@@ -28,6 +28,8 @@ export class QsdGraph extends HTMLElement {
   client: Client | null = null;
   /** Nodes can be inspected: `qsd-inspect` events name them (`detail.node`). */
   inspects = false;
+  /** Where to go when nothing is open: texts and addresses. */
+  links: readonly { readonly text: string; readonly href: string }[] = [];
   private readonly picture = new Picture();
   private readonly sizer = h('div', { class: 'sizer' }, this.picture.world);
   private readonly viewport = h(
@@ -282,7 +284,14 @@ export class QsdGraph extends HTMLElement {
       h('h3', {}, title),
       h('p', {}, text),
       proposalList(offers, (command) => this.propose(command)),
+      ...(this.links.length > 0 && this.lost.length === 0 ? [this.ways()] : []),
     );
+  }
+
+  private ways(): HTMLElement {
+    const list = h('ul', { class: 'ways' });
+    for (const { text, href } of this.links) list.append(h('li', {}, h('a', { href }, text)));
+    return h('div', {}, h('p', {}, 'New here? A lesson sets everything up, and goes step by step:'), list);
   }
 
   // ---- choosing

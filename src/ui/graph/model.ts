@@ -240,8 +240,8 @@ export function cardBitmaps({ bitmaps }: GraphNode): readonly GraphBitmap[] {
   return named.length === 0 && bitmaps.length === 1 ? bitmaps : named.slice(0, 3);
 }
 
-/** The last part of a file name, for a label; a `json:` name is cut. */
+/** The last part of a file name, for a label; of a `json:` name that of the file in it, if it has one. */
 export function shortFile(file: string): string {
-  if (file.startsWith('json:')) return 'json:…';
+  if (file.startsWith('json:')) return shortFile(/"filename": "([^"\\]*)"/.exec(file)?.[1] ?? '');
   return file.slice(file.lastIndexOf('/') + 1);
 }

@@ -2,45 +2,45 @@
 import { TRANSITIONS } from '../../qapi/job-states';
 import type { JobStatus } from '../../qapi/types.generated';
 import { s } from '../dom';
+import { course, HALF, NARROW, WIDE, type Drawing } from './drawing';
 import type { JobRecord } from './model';
 
-/** Middles of the statuses. */
-const PLACES: Partial<Record<JobStatus, readonly [number, number]>> = {
-  created: [38, 34],
-  running: [122, 34],
-  ready: [206, 34],
-  waiting: [290, 34],
-  pending: [374, 34],
-  concluded: [462, 34],
-  null: [540, 34],
-  paused: [122, 92],
-  standby: [206, 92],
-  aborting: [374, 92],
-};
-const HALF = { width: 33, height: 12 };
-const SIZE = { width: 580, height: 116 };
+/** Narrower than this (CSS pixels) the words of the wide drawing were too small. */
+const ROOM = 500;
 
-/** One drawing for one job; `update` lights where the job is. */
+/** One drawing for one job; `update` lights where the job is. It fits the room that it gets. */
 export class Machine {
-  readonly element = s('svg', {
-    class: 'machine',
-    viewBox: `0 0 ${SIZE.width} ${SIZE.height}`,
-    role: 'img',
-  });
+  readonly element = s('svg', { class: 'machine', role: 'img' });
   private readonly ways = new Map<string, SVGPathElement>();
   private readonly states = new Map<JobStatus, SVGGElement>();
+  private drawing: Drawing | null = null;
+  private record: JobRecord | null = null;
   private shown = '';
 
   constructor() {
+    this.draw(WIDE);
+    new ResizeObserver(([entry]) => {
+      const width = entry?.contentRect.width ?? 0;
+      if (width > 0) this.draw(width < ROOM ? NARROW : WIDE);
+    }).observe(this.element);
+  }
+
+  private draw(drawing: Drawing): void {
+    if (drawing === this.drawing) return;
+    this.drawing = drawing;
+    this.ways.clear();
+    this.states.clear();
+    this.element.replaceChildren();
+    this.element.setAttribute('viewBox', `0 0 ${drawing.width} ${drawing.height}`);
     for (const from of Object.keys(TRANSITIONS) as JobStatus[])
       for (const to of TRANSITIONS[from]) {
-        const data = way(from, to);
+        const data = course(drawing, from, to);
         if (data === null) continue;
         const path = s('path', { class: 'way', d: data });
         this.ways.set(`${from} ${to}`, path);
         this.element.append(path);
       }
-    for (const [name, place] of Object.entries(PLACES) as [JobStatus, readonly [number, number]][]) {
+    for (const [name, place] of Object.entries(drawing.places) as [JobStatus, readonly [number, number]][]) {
       const [x, y] = place;
       const group = s(
         'g',
@@ -57,9 +57,13 @@ export class Machine {
       this.states.set(name, group);
       this.element.append(group);
     }
+    this.shown = '';
+    if (this.record) this.update(this.record);
   }
 
-  update({ id, status, moments }: JobRecord): void {
+  update(record: JobRecord): void {
+    this.record = record;
+    const { id, status, moments } = record;
     const path = moments.flatMap((moment) => (moment.status === null ? [] : [moment.status]));
     const shown = `${status} ${path.length}`;
     if (shown === this.shown) return;
@@ -77,34 +81,4 @@ export class Machine {
     }
     this.element.setAttribute('aria-label', `Job ${id} is ${status}; it was ${[...been].join(', ')}`);
   }
-}
-
-/** The line between two statuses; null: it is not drawn (what was before the beginning, a status to itself). */
-function way(from: JobStatus, to: JobStatus): string | null {
-  const [a, b] = [PLACES[from], PLACES[to]];
-  if (!a || !b || from === to) return null;
-  const [ax, ay] = a;
-  const [bx, by] = b;
-  if (ay === by) {
-    const [start, end] = [ax + HALF.width, bx - HALF.width];
-    if (end - start < 40) return `M${start} ${ay}L${end} ${by}`;
-    // Past what stands between: over it.
-    const lift = ay - HALF.height - Math.min(22, 6 + (bx - ax) / 22);
-    return `M${ax} ${ay - HALF.height}C${ax + 16} ${lift} ${bx - 16} ${lift} ${bx} ${by - HALF.height}`;
-  }
-  if (ax === bx) {
-    // Down and up again side by side.
-    const side = by > ay ? -7 : 7;
-    const [start, end] =
-      by > ay ? [ay + HALF.height, by - HALF.height] : [ay - HALF.height, by + HALF.height];
-    return `M${ax + side} ${start}L${bx + side} ${end}`;
-  }
-  if (to === 'aborting') {
-    const end = bx - HALF.width;
-    const below = SIZE.height - 2;
-    if (from === 'created')
-      return `M${ax} ${ay + HALF.height}C${ax} ${below + 12} ${bx - 160} ${below} ${end} ${by + 5}`;
-    return `M${ax + 12} ${ay + HALF.height}C${ax + 24} ${by} ${end - 40} ${by} ${end} ${by - 2}`;
-  }
-  return `M${ax + HALF.width} ${ay}C${bx} ${ay} ${bx} ${by + 30} ${bx} ${by + HALF.height}`;
 }

@@ -1,5 +1,6 @@
 /** `<qsd-lessons>`: lessons that are followed in the console, with steps that tick themselves off. */
 import type { Client } from '../../client';
+import { lessonOf } from './links';
 import { holds, LESSONS, TOPICS } from '../../lessons';
 import type { Lesson } from '../../lessons/lesson';
 import { button, h, setText } from '../dom';
@@ -12,7 +13,6 @@ import { StepView, withCode } from './step';
 
 /** Checks wait until events and commands are quiet for so many milliseconds. */
 const SETTLE = 150;
-const LINK = /^#lesson=([a-z0-9-]+)$/;
 
 /**
  * Without a `client`, set before it is put into a document, it shares the daemon of the page's other elements. The attribute
@@ -82,8 +82,7 @@ export class QsdLessons extends HTMLElement {
 
   /** Opens the lesson that the address of the page names. */
   follow(): void {
-    const id = LINK.exec(location.hash)?.[1];
-    const lesson = LESSONS.find((one) => one.id === id);
+    const lesson = lessonOf(location.hash);
     if (lesson && lesson !== this.lesson) this.open(lesson);
     else if (!lesson && this.lesson && location.hash === '') this.showList();
   }

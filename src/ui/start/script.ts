@@ -17,6 +17,14 @@ export function changesSomething(line: string): boolean {
   return !SHOWS.test(line.trim()) && !/"execute"\s*:\s*"(?:query-|qom-get|qom-list|qmp_cap)/.test(line);
 }
 
+/** Commands that take files from the network or the device of the user, or put them there. */
+const LEAVES = /^(?:import|open|export)(?:\s|$)/;
+
+/** Whether a line reaches out of the sandbox. */
+export function leavesSandbox(line: string): boolean {
+  return LEAVES.test(line.trim());
+}
+
 /** A line of the console as one line of a script: requests in JSON may have been typed in several. */
 export function asLine(entered: string): string {
   return entered

@@ -6,7 +6,7 @@ import type { StartHost } from './dialog';
 import { decodeScript, LinkError } from './link';
 import { resetCommands } from './reset';
 import { runScript } from './run';
-import { scriptLines } from './script';
+import { leavesSandbox, scriptLines } from './script';
 import { keptScript } from './store';
 import { Visit } from './visit';
 
@@ -51,8 +51,9 @@ export function startScripts({ client, terminal, head, notify }: StartPage): Vis
     try {
       const script = await decodeScript(location.hash);
       if (script !== null) {
-        // In an empty sandbox of this page there is nothing that it could spoil.
-        if (first && (await files()).length === 0) host.run(scriptLines(script));
+        const lines = scriptLines(script);
+        // In an empty sandbox of this page there is nothing that it could spoil, if it stays inside.
+        if (first && !lines.some(leavesSandbox) && (await files()).length === 0) host.run(lines);
         else await open(script);
         return;
       }

@@ -218,6 +218,7 @@ test('cards have room for named bitmaps, or for the one of a job', () => {
 
 test('labels of files are short', () => {
   expect(shortFile('/a/b/c.qcow2')).toBe('c.qcow2');
-  expect(shortFile('json:{"driver": "x/y"}')).toBe('json:…');
+  expect(shortFile('json:{"driver": "x/y"}')).toBe('');
+  expect(shortFile('json:{"driver": "raw", "file": {"filename": "a/b.img"}}')).toBe('b.img');
   expect(shortFile('')).toBe('');
 });
