@@ -1,5 +1,5 @@
 /** An image under inspection, as the page uses it. */
-import { releaseProxy, wrap, type Remote } from 'comlink';
+import { proxy, releaseProxy, wrap, type Remote } from 'comlink';
 import type {
   CheckMode,
   CheckState,
@@ -49,6 +49,29 @@ export class Inspection implements ImageInspection {
 
   size(view: ImageView): Promise<number> {
     return this.call(this.remote.size(view));
+  }
+
+  async unlock(
+    passphrase: string,
+    progress: (done: number, total: number) => void = () => undefined,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const cancel = (): void => void this.cancelUnlock().catch(() => undefined);
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      await this.call(
+        this.remote.unlock(
+          passphrase,
+          proxy((done: number, total: number) => progress(done, total)),
+        ),
+      );
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  cancelUnlock(): Promise<void> {
+    return this.call(this.remote.cancelUnlock());
   }
 
   beginCheck(mode: CheckMode): Promise<void> {

@@ -112,6 +112,8 @@ export interface Overview {
   /** Bytes; for a format without clusters what a cell of the map stands for at least. */
   clusterSize: number;
   remarks: readonly Remark[];
+  /** Of an encrypted image that a passphrase opens: whether it was given; null: it needs none. */
+  encryption: 'locked' | 'unlocked' | null;
   /** First the most important ones: label and value. */
   facts: readonly (readonly [string, string])[];
   sections: readonly Section[];
@@ -235,6 +237,13 @@ export interface ImageInspection {
   fields(offset: number, length: number): Promise<readonly Field[]>;
   /** Bytes of a view. The disk of an image that cannot be opened has none: rejects with the reason. */
   size(view: ImageView): Promise<number>;
+  /**
+   * Opens the disk of an encrypted image. Rejects with the text of qemu-img if the passphrase opens nothing. It is not kept.
+   * @param progress milliseconds of those that the derivation of the key is estimated to take; not called if it is quick
+   */
+  unlock(passphrase: string, progress?: (done: number, total: number) => void): Promise<void>;
+  /** Ends an {@link unlock} that is under way: it rejects. */
+  cancelUnlock(): Promise<void>;
   /** Begins a check; ends one that is under way. */
   beginCheck(mode: CheckMode): Promise<void>;
   /** Works on for a moment. */

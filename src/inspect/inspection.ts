@@ -15,6 +15,7 @@ import type {
   Overview,
   Place,
 } from './contract';
+import type { Lock } from './lock';
 import { luksStructure, rawStructure, unknownStructure } from './plain';
 import { readHeader, type Qcow2Header } from './qcow2/header';
 import { Qcow2Structure } from './qcow2/image';
@@ -49,6 +50,8 @@ export class Inspection implements ImageInspection {
   private header: Qcow2Header | null = null;
   private cells: (Cells & { request: string }) | null = null;
   private run: CheckRun | null = null;
+  private lock: Lock | null = null;
+  private unlocking: AbortController | null = null;
   private closed = false;
 
   constructor(
@@ -74,20 +77,53 @@ export class Inspection implements ImageInspection {
         name: this.target.name,
         path: this.target.path(),
         fileSize: file.size(),
+        encryption: this.encryption(),
         facts: [...overview.facts, ['File', `${sizeText(file.size())} (${file.size()} bytes)`]],
         remarks: [...overview.remarks, ...this.target.remarks()],
       };
     });
   }
 
+  private encryption(): Overview['encryption'] {
+    if (!this.lock || !this.target.unlock) return null;
+    return this.target.unlocked ? 'unlocked' : 'locked';
+  }
+
+  unlock(passphrase: string, progress?: (done: number, total: number) => void): Promise<void> {
+    return this.told(async () => {
+      const { lock, target } = this;
+      if (!lock || !target.unlock) throw new InspectError('This image needs no passphrase');
+      this.unlocking?.abort();
+      const controller = (this.unlocking = new AbortController());
+      const { signal } = controller;
+      const bytes = new TextEncoder().encode(passphrase);
+      try {
+        const host = { ...this.environment.derivation, signal, ...(progress && { progress }) };
+        await target.unlock(lock, bytes, host);
+      } catch (error) {
+        throw signal.aborted ? new InspectError('Cancelled') : error;
+      } finally {
+        bytes.fill(0);
+        if (this.unlocking === controller) this.unlocking = null;
+      }
+    });
+  }
+
+  cancelUnlock(): Promise<void> {
+    this.unlocking?.abort();
+    return Promise.resolve();
+  }
+
   private look(file: ByteSource): Structure {
     const start = readBytes(file, 0, 512);
     const format = this.target.format ?? probeFormat(start, this.target.name);
     this.header = null;
+    this.lock = null;
     if (format === 'qcow2') {
       const header = readHeader(file);
       if ('clusterSize' in header) {
         this.header = header;
+        this.lock = ([null, 'qcow2-aes', 'qcow2-luks'] as const)[header.cryptMethod] ?? null;
         return new Qcow2Structure(file, header);
       }
       const structure = unknownStructure(file, 'qcow2');
@@ -98,7 +134,10 @@ export class Inspection implements ImageInspection {
     // A container of version 2 is raw for QEMU.
     const luks =
       format === 'luks' || (format === 'raw' && this.target.format === null) ? luksStructure(file) : null;
-    if (luks) return luks;
+    if (luks) {
+      this.lock = 'luks';
+      return luks;
+    }
     return format === 'raw' ? rawStructure(file) : unknownStructure(file, format);
   }
 
@@ -218,6 +257,7 @@ export class Inspection implements ImageInspection {
     this.run?.close();
     this.run = null;
     this.structure = null;
+    this.unlocking?.abort();
     await this.target.close();
   }
 

@@ -2,7 +2,7 @@
 import type { Field, ImageView, MapPage, Overview, Place } from './contract';
 
 /** What a format knows; name and sizes of the file are added by the inspection. */
-export type FormatOverview = Omit<Overview, 'name' | 'path' | 'fileSize'>;
+export type FormatOverview = Omit<Overview, 'name' | 'path' | 'fileSize' | 'encryption'>;
 
 /** Cells that are being filled: `next` is the first one that is not known yet. */
 export interface Cells {

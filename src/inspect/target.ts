@@ -1,4 +1,5 @@
 /** Where the bytes of an image come from: a node of the daemon, or a file. */
+import type { DerivationHost } from '../crypto/derivation';
 import { BlockError, Status, type Engine } from '../engine/contract';
 import { FileError, type FileStore } from '../files/contract';
 import { MemoryLocks } from '../files/locks';
@@ -6,6 +7,7 @@ import { BlockGraph, GraphError, type BlockUser, type NodeView } from '../graph'
 import type { ByteSource } from './bytes';
 import { sizeText } from './bytes';
 import type { InspectTarget, Remark } from './contract';
+import { SECRET, unlockOptions, type Lock } from './lock';
 
 /** What the inspection needs from outside. */
 export interface InspectEnvironment {
@@ -16,6 +18,8 @@ export interface InspectEnvironment {
   newEngine(): Engine;
   /** Lets other work go on. */
   turn(): Promise<void>;
+  /** How keys are derived from passphrases. */
+  derivation?: DerivationHost;
   /** The daemon as it is now; null: there is none. */
   daemon(): { find(name: string): NodeView | null; engine: Engine } | null;
 }
@@ -35,6 +39,10 @@ export interface Target {
   readonly format: string | null;
   /** The disk. It is opened when it is first asked for. */
   disk(): Promise<ByteSource>;
+  /** Opens the disk with a passphrase, which is the caller's to overwrite afterwards; absent: it has its key already. */
+  unlock?(lock: Lock, passphrase: Uint8Array, derivation: DerivationHost): Promise<void>;
+  /** Whether it was opened with a passphrase. */
+  readonly unlocked?: boolean;
   /** What the user should know of how it is looked at. */
   remarks(): Remark[];
   /** Of the image file in the sandbox; null: it is not there. */
@@ -174,6 +182,7 @@ class FileTarget implements Target {
   private user: BlockUser | null = null;
   private opening: Promise<ByteSource> | null = null;
   private chain: Remark[] = [];
+  unlocked = false;
 
   private constructor(
     private readonly environment: InspectEnvironment,
@@ -189,27 +198,67 @@ class FileTarget implements Target {
     return (this.opening ??= this.openDisk());
   }
 
-  private async openDisk(): Promise<ByteSource> {
+  async unlock(lock: Lock, passphrase: Uint8Array, derivation: DerivationHost): Promise<void> {
+    await this.closeDisk();
+    this.opening = this.openDisk({ lock, passphrase, derivation });
+    try {
+      await this.opening;
+      this.unlocked = true;
+      if (lock === 'qcow2-aes')
+        this.chain.push({
+          kind: 'warning',
+          text: 'This old encryption cannot tell a wrong passphrase from the right one: with a wrong one the disk is noise.',
+        });
+    } catch (error) {
+      await this.closeDisk();
+      throw error;
+    }
+  }
+
+  private async closeDisk(): Promise<void> {
+    await this.opening?.catch(() => undefined);
+    await this.user?.close();
+    await this.graph?.close();
+    this.user = this.graph = this.opening = null;
+    this.chain = [];
+    this.unlocked = false;
+  }
+
+  private async openDisk(key?: {
+    lock: Lock;
+    passphrase: Uint8Array;
+    derivation: DerivationHost;
+  }): Promise<ByteSource> {
     const engine = this.environment.newEngine();
     const graph = new BlockGraph({
       engine,
       files: this.environment.files,
       // Only to read, whatever others do with the file: what they write meanwhile is seen or not.
       locks: new MemoryLocks(),
+      ...(key && { derivation: key.derivation }),
       policy: ({ filename, reason }) =>
         reason === 'json' || /^[\w+.-]+:/.test(filename) ? `An inspection opens no '${filename}'` : null,
     });
     this.graph = graph;
+    const filename = this.name.includes(':') ? `./${this.name}` : this.name;
     const options = {
-      filename: this.name.includes(':') ? `./${this.name}` : this.name,
+      ...(key ? { options: unlockOptions(key.lock, filename) } : { filename }),
       readOnly: true,
       forceShare: true,
     };
+    if (key) {
+      graph.secrets.source = (id) => {
+        if (id !== SECRET) throw new InspectError(`An inspection knows no secret '${id}'`);
+        return key.passphrase;
+      };
+    }
     try {
       this.user = await graph.openImage(options);
     } catch (error) {
       if (!(error instanceof GraphError)) throw error;
       const reason = error.message;
+      // Another passphrase would be asked for twice.
+      if (key && !reason.includes('backing')) throw error;
       // An overlay whose backing file is not here can still show what it has itself.
       this.user = await graph.openImage({ ...options, noBacking: true }).catch((second: unknown) => {
         throw second instanceof GraphError ? new InspectError(second.message) : second;
@@ -248,9 +297,7 @@ class FileTarget implements Target {
 
   async close(): Promise<void> {
     this.file.close();
-    await this.opening?.catch(() => undefined);
-    await this.user?.close();
-    await this.graph?.close();
+    await this.closeDisk();
   }
 }
 

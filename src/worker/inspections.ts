@@ -7,6 +7,7 @@ import { FileError, type FileStore } from '../files/contract';
 import { LockError } from '../files/locks';
 import { MountStore } from '../files/mount';
 import { inspect, InspectError, type InspectEnvironment, type Inspection } from '../inspect';
+import { workerArgon2 } from './argon2';
 import { freeName } from './names';
 import { turn } from './turn';
 
@@ -27,7 +28,14 @@ export async function serveInspection(
     const { files, path } =
       target instanceof File ? await beside(host.files, target) : { files: host.files, path: null };
     const inspection = await inspect(
-      { files, hidden: path !== null, newEngine: () => host.newEngine(), turn, daemon: host.daemon },
+      {
+        files,
+        hidden: path !== null,
+        newEngine: () => host.newEngine(),
+        turn,
+        daemon: host.daemon,
+        derivation: { argon2: workerArgon2 },
+      },
       path !== null ? { path } : (target as InspectTarget),
     );
     expose(served(inspection), port);
@@ -56,6 +64,8 @@ function served(inspection: Inspection): object {
     describe: inspection.describe.bind(inspection),
     fields: inspection.fields.bind(inspection),
     size: inspection.size.bind(inspection),
+    unlock: inspection.unlock.bind(inspection),
+    cancelUnlock: inspection.cancelUnlock.bind(inspection),
     beginCheck: inspection.beginCheck.bind(inspection),
     check: inspection.check.bind(inspection),
     close: inspection.close.bind(inspection),

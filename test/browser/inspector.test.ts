@@ -156,6 +156,36 @@ describe('an image of the sandbox', () => {
     await inspector().getByText('No errors were found.').waitFor();
   });
 
+  test('an encrypted image asks for its passphrase, and shows its disk', async () => {
+    const secret = '--object secret,id=s,data=opensesame';
+    const options = 'key-secret=s,iter-time=10';
+    await app.run(`qemu-img create -q -f luks ${secret} -o ${options} vault.luks 2M`);
+    const image = 'driver=luks,key-secret=s,file.filename=vault.luks';
+    await app.run(`qemu-io ${secret} -c "write -P 0x6b 0 4k" --image-opts ${image}`);
+    await app.page.getByRole('tab', { name: 'Files' }).click();
+    await app.files.getByRole('button', { name: 'Inspect vault.luks' }).click();
+    await expect.poll(heading).toBe('vault.luks');
+    await tab('Disk').click();
+    const box = inspector().locator('.panel-disk .unlock');
+    await box.getByLabel('Passphrase').fill('opensesam');
+    await app.press('Enter');
+    await box.getByText('Invalid password, cannot unlock any keyslot').waitFor();
+    expect(await violations()).toEqual([]);
+    await box.getByLabel('Passphrase').fill('opensesame');
+    await box.getByRole('button', { name: 'Unlock' }).click();
+    await box.waitFor({ state: 'detached' });
+    await tab('Overview').click();
+    await inspector().getByText('The disk is shown decrypted.').waitFor();
+    await tab('Hex').click();
+    await inspector().getByLabel('Bytes of').getByRole('button', { name: 'Disk', exact: true }).click();
+    await inspector().getByLabel('Offset', { exact: true }).fill('0x10');
+    await app.press('Enter');
+    await expect.poll(() => inspector().locator('.bytes .current').textContent()).toBe('6b');
+    // It was not entered in the console.
+    expect(await app.text()).not.toContain('opensesame"');
+    await app.run('rm vault.luks');
+  });
+
   test('a node, from its details; what was just written is seen after a refresh; it may go', async () => {
     await app.run('blockdev-add driver=qcow2 node-name=n file.driver=file file.filename=d.qcow2');
     await app.page.locator('qsd-graph .card[data-key="node:n"]').click();

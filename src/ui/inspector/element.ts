@@ -9,6 +9,7 @@ import { HexPanel } from './hex';
 import styles from './inspector.css?inline';
 import { MapPanel } from './map';
 import { overviewOf } from './overview';
+import { unlockForm } from './unlock';
 
 const TABS = ['overview', 'map', 'hex', 'disk', 'check'] as const;
 type TabName = (typeof TABS)[number];
@@ -171,7 +172,10 @@ export class QsdInspector extends HTMLElement {
     setText(this.heading, overview.name);
     setText(this.format, overview.format);
     this.fresh.clear();
-    this.panels.overview.replaceChildren(overviewOf(overview, (range) => this.showBytes('file', range)));
+    this.panels.overview.replaceChildren(
+      ...(overview.encryption === 'locked' ? [this.unlockForm(inspection)] : []),
+      overviewOf(overview, (range) => this.showBytes('file', range)),
+    );
     this.fresh.add('overview');
     this.choose(this.tab);
     this.setAttribute('data-settled', '');
@@ -251,8 +255,17 @@ export class QsdInspector extends HTMLElement {
       this.check.show(inspection, overview);
     } else if (name === 'disk') {
       this.endDisk?.();
-      this.endDisk = showDisk(this.panels.disk, inspection, { bytes });
+      if (overview.encryption === 'locked') {
+        this.endDisk = null;
+        this.panels.disk.replaceChildren(this.unlockForm(inspection));
+      } else {
+        this.endDisk = showDisk(this.panels.disk, inspection, { bytes });
+      }
     }
+  }
+
+  private unlockForm(inspection: Inspection): HTMLElement {
+    return unlockForm(inspection, () => void this.refresh());
   }
 
   private put<P extends { element: HTMLElement }>(name: TabName, panel: P): P {

@@ -12,6 +12,8 @@ export function overviewOf(overview: Overview, show: ShowBytes): HTMLElement {
   const parts: HTMLElement[] = overview.remarks.map(({ kind, text }) =>
     h('p', { class: `remark ${kind}` }, h('b', {}, WORDS[kind]), ` ${text}`),
   );
+  if (overview.encryption === 'unlocked')
+    parts.push(h('p', { class: 'remark info' }, h('b', {}, WORDS.info), ' The disk is shown decrypted.'));
   parts.push(facts);
   if (overview.snapshots.length > 0)
     parts.push(
