@@ -15,6 +15,7 @@ needed=(
   'cryptsetup cryptsetup-bin'
   'nbdinfo libnbd-bin'
   'nbdcopy libnbd-bin'
+  'nbdkit nbdkit'
   'openssl openssl'
   'python3 python3-minimal'
   'mkfs.vfat dosfstools'

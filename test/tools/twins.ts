@@ -237,7 +237,7 @@ function mergeMap(json: string): string[] {
 }
 
 /** What cannot be the same in two runs is masked, and texts of 10.0 become those of 9.1, which is our rule. */
-function comparable({ stdout, stderr, code }: Outcome): Outcome {
+export function comparable({ stdout, stderr, code }: Outcome): Outcome {
   // A line that the real tool does not end.
   const ended = stderr.replace(/(on the image file to fix\.)(?=[^\n]|$)/g, '$1\n');
   const unnamed = ended.replace(/#block\d+/g, '#block');

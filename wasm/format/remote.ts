@@ -65,8 +65,9 @@ export class RemoteNode extends BlockNode {
   doStatus(wantZero: bool, offset: i64, bytes: i64): i32 {
     let n = this.inside(offset, bytes);
     if (!n) {
+      // The server has nothing there.
       found(bytes, offset, this);
-      return Bits.ZERO | Bits.OFFSET_VALID;
+      return Bits.ZERO;
     }
     if (!wantZero) {
       found(n, offset, this);
