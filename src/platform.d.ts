@@ -22,6 +22,8 @@ declare class AbortController {
 }
 declare function setTimeout(callback: () => void, milliseconds?: number): unknown;
 declare function clearTimeout(handle: unknown): void;
+/** Base64 of a text whose characters are bytes. */
+declare function btoa(bytes: string): string;
 declare function queueMicrotask(callback: () => void): void;
 declare const performance: { now(): number };
 declare const crypto: {
@@ -30,6 +32,7 @@ declare const crypto: {
   readonly subtle?: SubtleCrypto;
 };
 interface SubtleCrypto {
+  digest(algorithm: 'SHA-1', bytes: Uint8Array): Promise<ArrayBuffer>;
   importKey(
     format: 'raw',
     key: Uint8Array,

@@ -30,7 +30,7 @@ export interface DaemonEnvironment extends GraphEnvironment {
   connect?: (address: SocketAddress) => Promise<ByteStream>;
   /** Character devices of the platform. Absent: there are only those that every platform has. */
   readonly chardevs?: PlatformChardevs;
-  /** A remark for the error stream: the program puts its name and `info: ` in front. No final line feed. */
+  /** A remark for the error stream: the program puts what it is about and `info: ` in front. No final line feed. */
   info?(text: string): void;
   /** Something went wrong that nobody can be told in a reply: the program puts its name in front. No final line feed. */
   complain?(text: string): void;

@@ -6,3 +6,4 @@ export type { ExportBitmap, NbdExport } from './export';
 export type { ByteStream } from './stream';
 export { MAX_STRING } from './wire';
 export type { Upgrade } from './tls';
+export { acceptWebSocket } from './websocket';

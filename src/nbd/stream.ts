@@ -25,7 +25,15 @@ export class ByteReader {
   private start = 0;
   private available = 0;
 
-  constructor(private readonly stream: ByteStream) {}
+  /** @param early bytes that were read before */
+  constructor(
+    private readonly stream: Pick<ByteStream, 'read'>,
+    early: Uint8Array = new Uint8Array(0),
+  ) {
+    if (early.length === 0) return;
+    this.pieces.push(early);
+    this.available = early.length;
+  }
 
   /** Whether `count` bytes are there already. */
   has(count: number): boolean {
@@ -62,6 +70,11 @@ export class ByteReader {
       at += length;
     }
     return bytes;
+  }
+
+  /** The bytes that are there, but not more than `count`. */
+  some(count: number): Uint8Array {
+    return this.take(Math.min(count, this.available));
   }
 
   /** Passes over `count` bytes, keeping none of them; false: the stream ends before. */

@@ -76,7 +76,7 @@ class DaemonProcess {
       connect: (address) => connectTo(address),
       chardevs: nodeChardevs(),
       tls: nodeTls,
-      info: (text) => void process.stderr.write(`${PROGRAM}: info: ${text}\n`),
+      info: (text) => void process.stderr.write(`${this.cause}info: ${text}\n`),
       exit: () => this.exited(),
       complain: (text) => void process.stderr.write(`${PROGRAM}: ${text}\n`),
       warn: (text) => void process.stderr.write(`${this.cause}warning: ${text}\n`),

@@ -6,6 +6,7 @@ import type { ByteStream } from '../../nbd/index';
 import { QmpError, type ChardevBackend, type QmpValue } from '../../qapi/index';
 import type { PropertyHolder, PropertyValue } from '../objects/object';
 import type { LogFile } from './logfile';
+import type { OpenTerminal } from './pty';
 
 export type ChardevKind = ChardevBackend['type'];
 
@@ -19,13 +20,17 @@ export interface CharFrontend {
   closed(): void;
 }
 
+/** A stream of the platform; a serial line can send a break. */
+export type PlatformStream = ByteStream & { sendBreak?(): void };
+
 /** What the platform makes of kinds that it alone knows. */
 export interface PlatformChardevs {
   readonly kinds: readonly ChardevKind[];
-  /** Opens one of these; refusals are thrown with QEMU's text. */
-  open(backend: ChardevBackend): Promise<ByteStream>;
-  /** Why another kind cannot be. */
-  reason(kind: ChardevKind): string | undefined;
+  /** Opens one of these but pty; refusals are thrown with QEMU's text. */
+  open(backend: ChardevBackend): Promise<PlatformStream>;
+  readonly openTerminal: OpenTerminal;
+  /** Why one of another kind cannot be; what is wrong with the one that is asked for is thrown. */
+  reason(backend: ChardevBackend): string | undefined;
 }
 
 export abstract class CharDevice implements PropertyHolder {
@@ -63,6 +68,11 @@ export abstract class CharDevice implements PropertyHolder {
   write(bytes: Uint8Array): Promise<unknown> | null {
     this.log?.append(bytes);
     return this.send(bytes);
+  }
+
+  /** Sends a break, if it is of a kind that has one. */
+  sendBreak(): void {
+    // A line that has one overrides this.
   }
 
   protected abstract send(bytes: Uint8Array): Promise<unknown> | null;

@@ -99,6 +99,10 @@ export class MuxDevice extends CharDevice implements CharFrontend {
     }
   }
 
+  override sendBreak(): void {
+    this.base.sendBreak();
+  }
+
   override close(): void {
     this.base.detach(this);
     super.close();

@@ -1,9 +1,10 @@
 /** socket: a server for one client at a time, or a client that can come back. */
-import type { ByteStream, Listener, Upgrade } from '../../nbd/index';
+import { acceptWebSocket, type ByteStream, type Listener, type Upgrade } from '../../nbd/index';
 import { QmpError, type ChardevSocket, type SocketAddress } from '../../qapi/index';
 import type { DaemonEnvironment } from '../environment';
 import type { PropertyValue } from '../objects/object';
 import { ConnectionDevice } from './stream';
+import { acceptTelnet } from './telnet';
 
 /** Where a socket is: its sockets and its name. */
 interface SocketHost {
@@ -15,7 +16,7 @@ interface SocketHost {
 
 /** Clients that wait for one to go, at most. */
 const MOST_WAITING = 64;
-/** Milliseconds that a client may take to begin TLS. */
+/** Milliseconds that a client may take until it is let in. */
 const HANDSHAKE_LIMIT = 10_000;
 
 export class SocketDevice extends ConnectionDevice {
@@ -23,6 +24,8 @@ export class SocketDevice extends ConnectionDevice {
   private listener: Listener | null = null;
   /** Clients that wait until the one that is served has gone. */
   private readonly clients: ByteStream[] = [];
+  /** The one that does what has to be done first. */
+  private arriving: ByteStream | null = null;
   private address: SocketAddress;
   private timer: unknown = null;
   private gone = false;
@@ -74,30 +77,33 @@ export class SocketDevice extends ConnectionDevice {
   }
 
   private next(): void {
-    if (this.stream || this.gone) return;
+    if (this.stream || this.arriving || this.gone) return;
     const client = this.clients.shift();
     if (client) void this.serveClient(client).then(() => this.next());
   }
 
   private async serveClient(client: ByteStream): Promise<void> {
-    const { upgrade } = this.host;
-    if (!upgrade) {
-      this.firstClient();
-      return this.serve(client);
-    }
-    // Nobody else is served meanwhile.
-    this.stream = client;
+    this.arriving = client;
     const timer = setTimeout(() => client.destroy(), HANDSHAKE_LIMIT);
-    const secret = await this.secure(client).catch(() => null);
+    const ready = await this.accept(client).catch(() => null);
     clearTimeout(timer);
+    this.arriving = null;
     // As with QEMU: who does not get through is not told why.
-    if (this.stream === client) this.stream = null;
-    if (!secret || this.gone) {
-      (secret ?? client).destroy();
+    if (!ready || this.gone) {
+      (ready ?? client).close();
       return;
     }
     this.firstClient();
-    await this.serve(secret);
+    await this.serve(ready);
+  }
+
+  /** What a client has to do first, and the protocol that then goes around what it says. */
+  private async accept(client: ByteStream): Promise<ByteStream> {
+    const { telnet, tn3270, websocket } = this.options;
+    let stream = await this.secure(client);
+    if (websocket) stream = await acceptWebSocket(stream);
+    if (telnet || tn3270) stream = await acceptTelnet(stream, tn3270 ? 'tn3270' : 'telnet');
+    return stream;
   }
 
   private async secure(stream: ByteStream): Promise<ByteStream> {
@@ -136,11 +142,30 @@ export class SocketDevice extends ConnectionDevice {
   }
 
   get filename(): string {
-    const { stream, isServer } = this;
+    const { stream, isServer, address } = this;
     const server = isServer ? ',server=on' : '';
-    if (!stream) return `disconnected:${shown(this.address)}${server}`;
-    if (!stream.ends) return `${shown(this.address)}${server}`;
-    return `tcp:${stream.ends.local}${server} <-> ${stream.ends.peer}`;
+    if (!stream) return `disconnected:${this.shown(address)}${server}`;
+    if (!stream.ends) return `${this.shown(address)}${server}`;
+    return `${this.protocol}:${stream.ends.local}${server} <-> ${stream.ends.peer}`;
+  }
+
+  private get protocol(): string {
+    return this.options.telnet ? 'telnet' : this.options.websocket ? 'websocket' : 'tcp';
+  }
+
+  private shown(address: SocketAddress): string {
+    switch (address.type) {
+      case 'unix':
+        return `unix:${address.path}${address.abstract ? ',abstract=on' : ''}${
+          address.abstract && (address.tight ?? true) ? ',tight=on' : ''
+        }`;
+      case 'inet':
+        return `${this.protocol}:${address.host}:${address.port}`;
+      case 'fd':
+        return `fd:${address.str}`;
+      case 'vsock':
+        return `vsock:${address.cid}:${address.port}`;
+    }
   }
 
   override get(property: string): PropertyValue {
@@ -151,23 +176,9 @@ export class SocketDevice extends ConnectionDevice {
     this.gone = true;
     clearTimeout(this.timer);
     this.listener?.close();
+    this.arriving?.destroy();
     for (const client of this.clients) client.destroy();
     super.close();
-  }
-}
-
-function shown(address: SocketAddress): string {
-  switch (address.type) {
-    case 'unix':
-      return `unix:${address.path}${address.abstract ? ',abstract=on' : ''}${
-        address.abstract && (address.tight ?? true) ? ',tight=on' : ''
-      }`;
-    case 'inet':
-      return `tcp:${address.host}:${address.port}`;
-    case 'fd':
-      return `fd:${address.str}`;
-    case 'vsock':
-      return `vsock:${address.cid}:${address.port}`;
   }
 }
 
@@ -183,10 +194,5 @@ export function checkSocket(options: ChardevSocket): void {
   if (options.websocket && !server) throw new QmpError('Websocket client is not implemented');
   if (options['tls-authz'] !== undefined && options['tls-creds'] === undefined) {
     throw new QmpError("'tls_authz' option requires 'tls_creds' option");
-  }
-  for (const protocol of ['telnet', 'tn3270', 'websocket'] as const) {
-    if (options[protocol]) {
-      throw new QmpError(`'${protocol}' is not available for character devices: they carry plain bytes`);
-    }
   }
 }

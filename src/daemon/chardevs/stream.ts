@@ -1,6 +1,6 @@
 /** Devices over a connection: what comes in is read a piece ahead, and kept until somebody takes it. */
 import type { ByteStream } from '../../nbd/index';
-import { CharDevice, type CharFrontend } from './device';
+import { CharDevice, type CharFrontend, type PlatformStream } from './device';
 
 export abstract class ConnectionDevice extends CharDevice {
   protected stream: ByteStream | null = null;
@@ -48,10 +48,14 @@ export class StreamDevice extends ConnectionDevice {
 
   constructor(
     readonly filename: string,
-    stream: ByteStream,
+    private readonly platform: PlatformStream,
   ) {
     super();
     this.typeName = `chardev-${filename}`;
-    void this.serve(stream);
+    void this.serve(platform);
+  }
+
+  override sendBreak(): void {
+    this.platform.sendBreak?.();
   }
 }

@@ -5,6 +5,7 @@ import {
   type ChardevBackend,
   type ChardevCommon,
   type ChardevInfo,
+  type ChardevReturn,
   type ChardevSocket,
   type SocketAddress,
 } from '../../qapi/index';
@@ -15,6 +16,7 @@ import { NullDevice, type CharDevice, type CharFrontend, type ChardevKind } from
 import { openFileStream } from './file';
 import { LogFile } from './logfile';
 import { MuxDevice } from './mux';
+import { TerminalDevice } from './pty';
 import { RingBuffer } from './ringbuf';
 import { checkSocket, SocketDevice } from './socket';
 import { StreamDevice } from './stream';
@@ -66,9 +68,11 @@ export class ChardevTable {
   constructor(private readonly host: ChardevHost) {}
 
   /** `chardev-add` */
-  async add(id: string, backend: ChardevBackend): Promise<void> {
+  async add(id: string, backend: ChardevBackend): Promise<ChardevReturn> {
     if (this.devices.has(id)) throw new QmpError(`Chardev with id '${id}' already exists`);
-    this.put(id, await named(id, () => this.make(id, backend)));
+    const device = await named(id, () => this.make(id, backend));
+    this.put(id, device);
+    return replyOf(device);
   }
 
   /** `--chardev`: an address may be a descriptor that the process was started with. */
@@ -79,10 +83,12 @@ export class ChardevTable {
       throw new QmpError(`attempt to add duplicate property '${id}' to object (type 'container')`);
     }
     this.put(id, device);
+    if (device instanceof TerminalDevice)
+      this.host.environment.output?.(`char device redirected to ${device.path} (label ${id})`);
   }
 
   /** `chardev-change`: the old one stays if the new one cannot be made. */
-  async change(id: string, backend: ChardevBackend): Promise<void> {
+  async change(id: string, backend: ChardevBackend): Promise<ChardevReturn> {
     const device = this.devices.get(id);
     if (!device) throw new QmpError(`Chardev '${id}' does not exist`);
     if (device instanceof MuxDevice) throw new QmpError('For mux or hub device hotswap is not supported yet');
@@ -90,6 +96,7 @@ export class ChardevTable {
     const changed = await named(id, () => this.make(id, backend));
     this.drop(id, device);
     this.put(id, changed);
+    return replyOf(changed);
   }
 
   /** `chardev-remove` */
@@ -102,16 +109,16 @@ export class ChardevTable {
 
   /** `chardev-send-break`: only serial lines have one. */
   sendBreak(id: string): void {
-    if (!this.devices.has(id)) throw new QmpError(`Chardev '${id}' not found`);
+    const device = this.devices.get(id);
+    if (!device) throw new QmpError(`Chardev '${id}' not found`);
+    device.sendBreak();
   }
 
   /** `query-chardev` */
   query(): ChardevInfo[] {
     return this.list().flatMap((label) => {
       const device = this.devices.get(label);
-      return device
-        ? [{ label, filename: device.filename, 'frontend-open': device.busy && !isBase(device) }]
-        : [];
+      return device ? [{ label, filename: device.filename, 'frontend-open': isUsed(device) }] : [];
     });
   }
 
@@ -165,7 +172,7 @@ export class ChardevTable {
   }
 
   private async make(id: string, backend: ChardevBackend, isInitial = false): Promise<CharDevice> {
-    this.checkKind(backend.type);
+    this.checkKind(backend);
     const common: ChardevCommon = backend.data;
     const log =
       common.logfile === undefined
@@ -181,10 +188,11 @@ export class ChardevTable {
     }
   }
 
-  private checkKind(kind: ChardevKind): void {
+  private checkKind(backend: ChardevBackend): void {
+    const kind = backend.type;
     if (EVERYWHERE.has(kind) || this.platformHas(kind)) return;
     const { chardevs } = this.host.environment;
-    const reason = chardevs ? chardevs.reason(kind) : NOT_IN_A_BROWSER[kind];
+    const reason = chardevs ? chardevs.reason(backend) : NOT_IN_A_BROWSER[kind];
     throw new QmpError(
       reason === undefined
         ? `'${kind}' is not a valid char driver name`
@@ -215,6 +223,7 @@ export class ChardevTable {
       return new StreamDevice('file', await openFileStream(files, backend.data));
     }
     if (!chardevs) throw new TypeError(`no platform for a character device of kind ${backend.type}`);
+    if (backend.type === 'pty') return TerminalDevice.open(chardevs.openTerminal);
     return new StreamDevice(backend.type, await chardevs.open(backend));
   }
 
@@ -233,9 +242,13 @@ export class ChardevTable {
   }
 }
 
-/** Whether only a multiplexer uses the device. */
-function isBase(device: CharDevice): boolean {
-  return device.user instanceof MuxDevice;
+function replyOf(device: CharDevice): ChardevReturn {
+  return device instanceof TerminalDevice ? { pty: device.path } : {};
+}
+
+/** Whether there is a user, and not only a multiplexer without one. */
+function isUsed({ user, busy }: CharDevice): boolean {
+  return user instanceof MuxDevice ? user.busy : busy;
 }
 
 async function named(id: string, make: () => Promise<CharDevice>): Promise<CharDevice> {

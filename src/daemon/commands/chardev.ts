@@ -7,15 +7,9 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 export const chardev: Handlers = {
-  'chardev-add': async ({ id, backend }, { chardevs }) => {
-    await chardevs.add(id, backend);
-    return {};
-  },
+  'chardev-add': ({ id, backend }, { chardevs }) => chardevs.add(id, backend),
 
-  'chardev-change': async ({ id, backend }, { chardevs }) => {
-    await chardevs.change(id, backend);
-    return {};
-  },
+  'chardev-change': ({ id, backend }, { chardevs }) => chardevs.change(id, backend),
 
   'chardev-remove': ({ id }, { chardevs }) => {
     chardevs.remove(id);
