@@ -68,7 +68,13 @@ export class Daemon {
   private ended: Promise<void> | null = null;
 
   constructor(readonly environment: DaemonEnvironment) {
-    this.graph = new BlockGraph(environment);
+    const { openNbd } = environment;
+    this.graph = new BlockGraph({
+      ...environment,
+      ...(openNbd && {
+        openNbd: (target) => openNbd(target, (address) => this.exports.connectOwn(address)),
+      }),
+    });
     const turns = new Turns(() => environment.turn());
     this.jobs = new JobTable({
       emit: (event, data) => this.emit(event, data),
@@ -222,8 +228,13 @@ export class Daemon {
 
   private async close(): Promise<void> {
     try {
-      await this.exports.closeAll();
+      // Nodes of ours that are clients of the server are closed before what they use.
+      const kept = await this.exports.closeAll({ keepOwn: true });
       await this.jobs.shutDown(this.graph.jobOrder());
+      if (kept.length > 0) {
+        await this.graph.close(kept);
+        await this.exports.closeAll();
+      }
       await this.graph.close();
     } finally {
       this.rate.end();

@@ -1,7 +1,7 @@
 /** What a daemon gets from its composition root. */
 import type { GraphEnvironment } from '../graph/index';
 import type { FileStore } from '../files/contract';
-import type { ByteStream, Listener } from '../nbd/index';
+import type { ByteStream, Listener, OpenNbdBeside } from '../nbd/index';
 import type { SocketAddress } from '../qapi/index';
 import type { PlatformChardevs } from './chardevs/device';
 import type { TlsSupport } from './objects/tls-creds';
@@ -28,6 +28,8 @@ export interface DaemonEnvironment extends GraphEnvironment {
   readonly mounts?: FileMounts;
   /** Connects to a socket. Refusals are thrown with the text for the user. Absent: there are no sockets here. */
   connect?: (address: SocketAddress) => Promise<ByteStream>;
+  /** As the graph has it; the daemon's own server is reached without a socket. */
+  readonly openNbd?: OpenNbdBeside;
   /** Character devices of the platform. Absent: there are only those that every platform has. */
   readonly chardevs?: PlatformChardevs;
   /** A remark for the error stream: the program puts what it is about and `info: ` in front. No final line feed. */

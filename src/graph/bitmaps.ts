@@ -221,20 +221,31 @@ export class GraphBitmaps {
       throw new GraphError(`Can't store persistent bitmaps to ${node.name}: ${strerror(Errno.ENOTSUP)}`);
     }
     await explain(
-      () => node.engine.bitmaps.checkStorable(node.handle, name, granularity),
+      () =>
+        node.engine.presence.whenPresent(() =>
+          node.engine.bitmaps.checkStorable(node.handle, name, granularity),
+        ),
       (error) => error.prefixed(`Can't make bitmap '${name}' persistent in '${node.name}': `),
     );
   }
 
   /** block-dirty-bitmap-remove */
-  remove(nodeName: string, name: string): BitmapChange {
+  async remove(nodeName: string, name: string): Promise<BitmapChange> {
     const bitmap = this.lookup(nodeName, name);
-    const { bitmaps } = bitmap.node.engine;
+    const { bitmaps, presence } = bitmap.node.engine;
     checkUsable(bitmap, { inconsistent: 'allowed' });
     const { persistent } = bitmap.state;
-    if (persistent) bitmaps.removeStored(bitmap.handle);
     // Until the end nobody else may use it, and nothing may store it.
     bitmap.busy = true;
+    try {
+      if (persistent) {
+        const work = () => presence.whenPresent(() => bitmaps.removeStored(bitmap.handle));
+        await explain(work, (error) => error);
+      }
+    } catch (error) {
+      bitmap.busy = false;
+      throw error;
+    }
     bitmaps.setPersistent(bitmap.handle, false);
     return {
       commit: () => bitmaps.release(bitmap.handle),

@@ -432,7 +432,8 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     return [...this.opener.table.all()].reverse();
   }
 
-  close(): Promise<void> {
+  /** Closes all nodes, but those that the users need that stay. */
+  close(stay: readonly BlockUser[] = []): Promise<void> {
     return this.exclusive(async () => {
       let failure: unknown = null;
       const attempt = async (end: () => Promise<void>) => {
@@ -442,13 +443,13 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
           failure ??= error;
         }
       };
-      for (const user of [...this.users]) await attempt(() => user.closeNow());
+      for (const user of [...this.users]) if (!stay.includes(user)) await attempt(() => user.closeNow());
       for (const node of this.newestFirst()) {
         if (!node.monitorOwned) continue;
         node.monitorOwned = false;
         await attempt(() => this.opener.unref(node));
       }
-      this.throttleGroups.clear();
+      if (stay.length === 0) this.throttleGroups.clear();
       if (failure !== null) throw toGraphError(failure);
     });
   }

@@ -3,6 +3,7 @@ import type { Engine, IoBuffer } from '../engine/contract';
 import type { NbdExport, SessionHost } from './export';
 import { Disconnect, Handshake, type Agreement, type HandshakeHost } from './handshake';
 import { ReplyMemory } from './outbox';
+import { streamPair } from './pair';
 import type { ByteReader, ByteStream } from './stream';
 import type { Upgrade } from './tls';
 import { Transmission } from './transmission';
@@ -45,6 +46,8 @@ interface Connection {
   stream: ByteStream;
   /** What it has chosen. */
   target: NbdExport | null;
+  /** The client is a node of the daemon that serves it: a change of the graph may wait for its requests. */
+  readonly own: boolean;
   /** Resolves when nothing of it is under way. */
   over: Promise<void>;
 }
@@ -72,6 +75,11 @@ export class NbdServer implements HandshakeHost {
       held: () => surroundings.held(),
       throttled: () => surroundings.engine.throttle.delay(),
     };
+  }
+
+  /** Where it listens, over TCP. */
+  get place(): Listener['place'] {
+    return this.listener?.place;
   }
 
   get exports(): readonly NbdExport[] {
@@ -106,6 +114,11 @@ export class NbdServer implements HandshakeHost {
     return [...this.connections].some((connection) => connection.target === target);
   }
 
+  /** Whether a node of this daemon uses it. */
+  inUseByOwn(target: NbdExport): boolean {
+    return [...this.connections].some((connection) => connection.own && connection.target === target);
+  }
+
   /** Ends the connections to an export; resolves when none of their requests is under way. */
   async drop(target: NbdExport): Promise<void> {
     await this.end([...this.connections].filter((connection) => connection.target === target));
@@ -133,8 +146,17 @@ export class NbdServer implements HandshakeHost {
     else await this.begin(stream);
   }
 
-  private begin(stream: ByteStream): Promise<void> {
-    const connection: Connection = { stream, target: null, over: Promise.resolve() };
+  /** A connection for a node of the same daemon; null: there are too many already, and it could not wait for others to go. */
+  connectOwn(): ByteStream | null {
+    const { maxConnections } = this.options;
+    if (this.closed || (maxConnections > 0 && this.connections.size >= maxConnections)) return null;
+    const [ours, theirs] = streamPair();
+    void this.begin(ours, true);
+    return theirs;
+  }
+
+  private begin(stream: ByteStream, own = false): Promise<void> {
+    const connection: Connection = { stream, target: null, own, over: Promise.resolve() };
     this.connections.add(connection);
     connection.over = this.serve(connection).finally(() => {
       connection.stream.close();
@@ -153,7 +175,8 @@ export class NbdServer implements HandshakeHost {
       if (!agreement || !this.list.includes(agreement.target)) return;
       stage = 'Disconnect client, due to';
       connection.target = agreement.target;
-      await new Transmission(reader, connection.stream, agreement, this.host).run();
+      const host = connection.own ? { ...this.host, held: () => null } : this.host;
+      await new Transmission(reader, connection.stream, agreement, host).run();
     } catch (error) {
       if (!(error instanceof Disconnect)) throw error;
       this.surroundings.log?.(`${stage}: ${error.message}`);

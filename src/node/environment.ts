@@ -6,7 +6,7 @@ import type { FileStore } from '../files/contract';
 import type { ImageLocks } from '../files/locks';
 import { nodeLocks } from '../files/node/locks';
 import { NodeStore } from '../files/node/store';
-import type { OpenNbd } from '../graph/index';
+import type { OpenNbdBeside } from '../nbd/index';
 import type { Argon2Thread, DerivationHost } from '../crypto/derivation';
 import { nodeAccelerator } from './accelerator';
 import { threadArgon2 } from './argon2';
@@ -16,7 +16,7 @@ export interface NodeEnvironment {
   engine: Engine;
   files: FileStore;
   locks: ImageLocks;
-  openNbd: OpenNbd;
+  openNbd: OpenNbdBeside;
   argon2: Argon2Thread;
   derivation: DerivationHost;
 }
@@ -25,10 +25,10 @@ export interface NodeEnvironment {
 export async function nodeEnvironment(): Promise<NodeEnvironment> {
   const bytes = readFileSync(new URL('engine.wasm', import.meta.url));
   const engine = await loadEngine(bytes, nodeAccelerator);
-  const openNbd: OpenNbd = async (target) => {
+  const openNbd: OpenNbdBeside = async (target, own) => {
     // Few need it: programs start without.
     const { nodeNbd } = await import('./nbd/open');
-    return nodeNbd(engine)(target);
+    return nodeNbd(engine)(target, own);
   };
   return {
     engine,

@@ -22,8 +22,8 @@ import { openBrowserFiles, type BrowserFiles } from '../files/browser/open';
 import { exportFile, importFile } from '../files/browser/transfer';
 import { FileError } from '../files/contract';
 import { LockError, Permission } from '../files/locks';
-import { imageFormats, type OpenNbd } from '../graph';
-import { nbdOpener } from '../nbd';
+import { imageFormats } from '../graph';
+import { nbdOpener, type OpenNbdBeside } from '../nbd';
 import { JsonParser, QmpError, toJson, type QmpObject, type QmpValue } from '../qapi';
 import type { ToolContext } from '../tools/context';
 import { qemuImg } from '../tools/img';
@@ -321,7 +321,7 @@ export class Sandbox implements WorkerApi {
   }
 
   /** How nodes of an engine reach the servers of this page, and bridges. */
-  private opener({ presence }: Engine): OpenNbd {
+  private opener({ presence }: Engine): OpenNbdBeside {
     return nbdOpener({ presence, connect: (address) => this.sockets.dial(address) });
   }
 

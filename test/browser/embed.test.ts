@@ -14,14 +14,21 @@ let host: Awaited<ReturnType<typeof startHost>>;
 let site: Server;
 let address: string;
 
+/** The pages of the documentation, in their order. */
+function examples(elements: string): string[] {
+  const text = readFileSync(join(ROOT, 'docs/embedding.md'), 'utf8');
+  return [...text.matchAll(/```html\n(<!doctype html>.*?)```/gs)].map(([, page = '']) =>
+    page.replace('https://example.org/qsd-web/', elements),
+  );
+}
+
 beforeAll(async () => {
   host = await startHost(join(ROOT, 'dist/web'));
-  const text = readFileSync(join(ROOT, 'docs/embedding.md'), 'utf8');
-  const example = /```html\n(<!doctype html>.*?)```/s.exec(text)?.[1] ?? '';
-  const page = example.replace('https://example.org/qsd-web/', host.address);
-  expect(page).toContain(`${host.address}embed.js`);
-  site = createServer((_request, response) => {
-    response.writeHead(200, { 'content-type': 'text/html' }).end(page);
+  const pages = examples(host.address);
+  expect(pages).toHaveLength(2);
+  for (const page of pages) expect(page).toContain(`${host.address}embed.js`);
+  site = createServer((request, response) => {
+    response.writeHead(200, { 'content-type': 'text/html' }).end(pages[request.url === '/disk' ? 1 : 0]);
   });
   await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
   address = `http://127.0.0.1:${(site.address() as AddressInfo).port}/`;
@@ -66,6 +73,16 @@ test('the page of the documentation works on another site than the elements', as
     ({ id }) => !/^(?:html-has-lang|landmark-.*|page-has-heading-one|region)$/.test(id),
   );
   expect(found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([]);
+  expect(errors).toEqual([]);
+  await page.close();
+});
+
+test('a program of the page has a node as its disk', async () => {
+  const page = await browser.context.newPage();
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(error.message));
+  await page.goto(`${address}disk`);
+  await page.locator('output').getByText('16777216 bytes; 0, 7').waitFor({ timeout: 20_000 });
   expect(errors).toEqual([]);
   await page.close();
 });

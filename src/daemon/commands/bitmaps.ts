@@ -31,8 +31,8 @@ export const bitmaps: Handlers = {
     return {};
   },
 
-  'block-dirty-bitmap-remove': ({ node, name }, { graph }) => {
-    graph.bitmaps.remove(node, name).commit();
+  'block-dirty-bitmap-remove': async ({ node, name }, { graph }) => {
+    (await graph.bitmaps.remove(node, name)).commit();
     return {};
   },
 

@@ -9,6 +9,8 @@ export interface BlockExport {
   readonly user: BlockUser;
   /** Somebody is connected who would be cut off. */
   inUse(): boolean;
+  /** A node of the same daemon is connected: it needs this export to be closed itself. */
+  inUseByOwn(): boolean;
   /** Lets nobody in any more. */
   shut(): void;
   /** Cuts off who is there, and gives back what it holds but for the user of the node. */

@@ -241,6 +241,7 @@ export async function showNode(
     user,
     // Programs with the file open are cut off, as by the lazy unmount of the real one.
     inUse: () => false,
+    inUseByOwn: () => false,
     shut: () => undefined,
     end: async () => {
       mounts.unmount(mountpoint);

@@ -2,7 +2,14 @@
 import { checkUsable, type NodeBitmap } from '../../graph/bitmaps';
 import type { BlockGraph, BlockUser } from '../../graph/index';
 import { Permission } from '../../files/locks';
-import { MAX_STRING, NbdServer, type NbdExport, type Upgrade } from '../../nbd/index';
+import {
+  MAX_STRING,
+  NbdServer,
+  type ByteStream,
+  type Listener,
+  type NbdExport,
+  type Upgrade,
+} from '../../nbd/index';
 import {
   QmpError,
   type BlockDirtyBitmapOrStr,
@@ -11,6 +18,7 @@ import {
   type EventName,
   type Events,
   type NbdServerOptions,
+  type SocketAddress,
 } from '../../qapi/index';
 import type { DaemonEnvironment } from '../environment';
 import { exportBitmap } from './bitmaps';
@@ -51,6 +59,8 @@ export class ExportTable {
   /** Oldest first. */
   private readonly list: Entry[] = [];
   private server: NbdServer | null = null;
+  /** Where it listens. */
+  private address: SocketAddress | null = null;
   /** Changes of the graph that forbid requests of clients meanwhile. */
   private holds = 0;
   private released: Promise<void> = Promise.resolve();
@@ -80,6 +90,19 @@ export class ExportTable {
   async startServer(options: NbdServerOptions): Promise<void> {
     if (this.server) throw new QmpError('NBD server already running');
     this.server = await this.listen(options);
+    this.address = options.addr;
+  }
+
+  /**
+   * The way of a node of this daemon to its own server; null: the address is another one's. Refusals are thrown.
+   * A node must not wait for the server as other clients do: commands that are waited for could be what it waits for.
+   */
+  connectOwn(address: SocketAddress): ByteStream | null {
+    const { server } = this;
+    if (!server || !this.address || !isPlace(address, this.address, server.place)) return null;
+    const stream = server.connectOwn();
+    if (!stream) throw new QmpError('Failed to connect to the own NBD server: it has no connection left');
+    return stream;
   }
 
   private async listen(options: NbdServerOptions): Promise<NbdServer> {
@@ -119,10 +142,16 @@ export class ExportTable {
     await this.endServer();
   }
 
-  /** Ends all exports and the server. */
-  async closeAll(): Promise<void> {
-    await this.endAll(this.list);
-    await this.endServer();
+  /**
+   * Ends all exports and the server, which refuses new clients from now on.
+   * @param keepOwn but not those that nodes of this daemon use, nor the server then
+   * @returns the users of what is kept
+   */
+  async closeAll({ keepOwn = false } = {}): Promise<BlockUser[]> {
+    const kept = keepOwn ? this.list.filter((entry) => entry.inUseByOwn()) : [];
+    await this.endAll(this.list.filter((entry) => !kept.includes(entry)));
+    if (kept.length === 0) await this.endServer();
+    return kept.map(({ user }) => user);
   }
 
   private async endServer(): Promise<void> {
@@ -134,8 +163,13 @@ export class ExportTable {
   /** Removes exports, the last one first. */
   private async endAll(entries: readonly Entry[]): Promise<void> {
     const order = [...entries].reverse();
-    for (const entry of order) this.startRemoval(entry);
-    for (const entry of order) await entry.gone;
+    // The node of one may be a client of an older one, which is needed until it is flushed.
+    const { active } = this.surroundings.environment.engine.presence;
+    if (!active) for (const entry of order) this.startRemoval(entry);
+    for (const entry of order) {
+      this.startRemoval(entry);
+      await entry.gone;
+    }
   }
 
   get serverRuns(): boolean {
@@ -232,6 +266,7 @@ export class ExportTable {
       type: 'nbd',
       user,
       inUse: () => server.inUse(target),
+      inUseByOwn: () => server.inUseByOwn(target),
       shut: () => server.remove(target),
       end: async () => {
         await server.drop(target);
@@ -309,6 +344,15 @@ export class ExportTable {
     this.list.splice(this.list.indexOf(entry), 1);
     this.surroundings.emit('BLOCK_EXPORT_DELETED', { id: entry.id });
   }
+}
+
+/** Whether an address is that which a server listens on, as far as can be told without asking anybody. */
+function isPlace(address: SocketAddress, own: SocketAddress, place: Listener['place']): boolean {
+  if (address.type === 'unix' && own.type === 'unix')
+    return address.path === own.path && (address.abstract ?? false) === (own.abstract ?? false);
+  if (address.type !== 'inet' || own.type !== 'inet' || address.port !== String(place?.port ?? own.port))
+    return false;
+  return address.host === own.host || address.host === place?.host;
 }
 
 /** Why there are no exports of this type. */

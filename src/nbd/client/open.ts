@@ -20,10 +20,19 @@ export interface NbdSurroundings {
   connect: (address: SocketAddress) => Promise<ByteStream>;
 }
 
-/** What {@link OpenNbd} is, where sockets can be connected to. */
-export function nbdOpener({ presence, connect }: NbdSurroundings): OpenNbd {
-  return async (target) => {
-    const attempt = () => connectTo(target, connect);
+/**
+ * What {@link OpenNbd} is, where sockets can be connected to.
+ * @param own the way to a server of the daemon itself, which is asked first; null: the address is somebody else's
+ */
+export type OpenNbdBeside = (target: NbdTarget, own?: OwnServer) => ReturnType<OpenNbd>;
+export type OwnServer = (address: SocketAddress) => ByteStream | null;
+
+export function nbdOpener({ presence, connect }: NbdSurroundings): OpenNbdBeside {
+  return async (target, own) => {
+    // TLS is made of real sockets.
+    const reach = async (address: SocketAddress): Promise<ByteStream> =>
+      (target.upgrade ? null : own?.(address)) ?? connect(address);
+    const attempt = () => connectTo(target, reach);
     const connection = await patiently(attempt, target.openTimeout);
     return new NbdDisk(new NbdSession(connection, attempt, target.reconnectDelay), presence);
   };

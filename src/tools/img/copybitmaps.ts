@@ -63,7 +63,7 @@ export async function copyBitmaps(
         bitmaps.merge(node, name, [{ node: from, name }]).commit(),
       );
     } catch (error) {
-      bitmaps.remove(node, name).commit();
+      (await bitmaps.remove(node, name)).commit();
       throw error;
     }
   }

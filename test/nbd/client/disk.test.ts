@@ -7,7 +7,7 @@ import { Permission } from '../../../src/files/locks';
 import { nbdOpener, NbdServer, type ByteStream } from '../../../src/nbd';
 import type { BlockGraph, BlockUser } from '../../../src/graph';
 import { World } from '../../graph/support';
-import { streamPair } from './streams';
+import { streamPair } from '../../../src/nbd/pair';
 
 const SIZE = 256 * 1024;
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { ClientHandshake, NbdFailure } from '../../../src/nbd';
 import { listing } from '../../../src/node/nbd/list';
 import { broken, Client, working, type FakeServer } from './servers';
-import { streamPair } from './streams';
+import { streamPair } from '../../../src/nbd/pair';
 
 const records = JSON.parse(readFileSync(new URL('fixtures.json', import.meta.url), 'utf8')) as Record<
   string,

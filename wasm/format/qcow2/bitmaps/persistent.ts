@@ -202,6 +202,7 @@ export function storeBitmaps(image: Qcow2Node): i32 {
         if (index < 0) {
           list.push(stored);
         } else {
+          r = fetchTable(image, old[index]);
           replaced.push(old[index]);
           list[index] = stored;
         }
@@ -273,6 +274,13 @@ function storeClusters(image: Qcow2Node, bits: BitSet, table: usize, entries: i3
   return r;
 }
 
+/** Reads what `freeStored` is going to need; -EAGAIN: it is elsewhere and comes, nothing may be changed before. */
+function fetchTable(image: Qcow2Node, stored: StoredBitmap): i32 {
+  const table = readTable(image, stored);
+  if (table) heap.free(table);
+  return tableError === -Err.EAGAIN ? tableError : 0;
+}
+
 function freeTable(image: Qcow2Node, table: usize, entries: i32): void {
   for (let i = 0; i < entries; i++) {
     const offset = <i64>(be64(table + ((<usize>i) << 3)) & OFFSET_MASK);
@@ -297,6 +305,8 @@ export function removeStored(image: Qcow2Node, bitmap: DirtyBitmap): i32 {
   if (index < 0) return 0;
   const list = image.storedBitmaps.slice(0);
   const stored = list.splice(index, 1)[0];
+  const fetched = fetchTable(image, stored);
+  if (fetched < 0) return fetched;
   const offset = writeDirectory(image, list);
   const r = offset < 0 ? <i32>offset : switchDirectory(image, list, offset);
   if (r < 0) return prefixError(r, 'Failed to update bitmap extension: ');
