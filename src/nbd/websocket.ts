@@ -23,10 +23,15 @@ const STATUS = { normal: 1000, protocol: 1002, unacceptable: 1003 } as const;
 /**
  * Answers a client's request. Rejects when it is none that can be granted; the client has been told then, and the connection is
  * to be closed.
+ * @param allows whether pages of an origin may connect; null: the client is no page
  */
-export async function acceptWebSocket(stream: ByteStream): Promise<ByteStream> {
+export async function acceptWebSocket(
+  stream: ByteStream,
+  allows: (origin: string | null) => boolean = () => true,
+): Promise<ByteStream> {
   const { head, early } = await readHead(stream);
-  const refusal = head === null ? '403 Request Entity Too Large' : refusalOf(head);
+  let refusal = head === null ? '403 Request Entity Too Large' : refusalOf(head);
+  if (refusal === null && !allows(head?.fields.get('origin') ?? null)) refusal = '403 Forbidden';
   if (head === null || refusal !== null) {
     const version = refusal?.startsWith('400') ? 'Sec-WebSocket-Version: 13\r\n' : '';
     await stream.write([encodeText(response(refusal ?? '', `Connection: close\r\n${version}`))]);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The command line: `qsd-web daemon|img|io|nbd`. Called by the name of a tool of QEMU (through a link) it is that tool, so
+ * The command line: `qsd-web daemon|img|io|nbd|bridge`. Called by the name of a tool of QEMU (through a link) it is that tool, so
  * that it can stand in for it.
  */
 import { basename } from 'node:path';
@@ -14,6 +14,7 @@ const TOOLS: Readonly<Record<string, (words: string[]) => Promise<number>>> = {
     (await import('./tool')).runTool((await import('../tools/io/index')).qemuIo, words),
   'qemu-nbd': async (words) => (await import('./nbd/index')).runNbd(words),
   'qemu-storage-daemon': async (words) => (await import('./daemon')).runDaemon(words),
+  bridge: async (words) => (await import('./bridge')).runBridge(words),
 };
 
 const COMMANDS: Readonly<Record<string, string>> = {
@@ -30,6 +31,7 @@ Usage:
   qsd-web img VERB [OPTION]...  the command line of qemu-img
   qsd-web io [OPTION]... [FILE] the command line of qemu-io
   qsd-web nbd [OPTION]... FILE  the command line of qemu-nbd
+  qsd-web bridge SERVER         pages reach an NBD server through it
   qsd-web --version
 
 Each of them tells more with --help. A link named qemu-storage-daemon, qemu-img, qemu-io or qemu-nbd that points to this program
@@ -38,8 +40,8 @@ behaves as that tool.
 
 async function main(): Promise<number> {
   const [, script = '', ...words] = process.argv;
-  const byName = TOOLS[basename(script)];
-  if (byName) return byName(words);
+  const name = basename(script);
+  if (name.startsWith('qemu-') && TOOLS[name]) return TOOLS[name](words);
   const [command, ...rest] = words;
   if (command === '--version' || command === '-V') {
     const { version } = await import('../../package.json');

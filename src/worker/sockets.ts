@@ -3,6 +3,7 @@ import { PageSocket } from '../client/socket';
 import { Errno, strerror } from '../files/contract';
 import type { ByteStream, Listener } from '../nbd';
 import { QmpError, type SocketAddress } from '../qapi';
+import { dialWebSocket } from './websocket';
 
 export class PageSockets {
   private readonly listeners = new Map<string, (stream: ByteStream) => void>();
@@ -22,12 +23,13 @@ export class PageSockets {
     return { close: () => void this.listeners.delete(path) };
   }
 
-  /** Connects to what listens on a name. */
+  /** Connects to what listens on a name, or through a WebSocket to a host and port. */
   async dial(address: SocketAddress): Promise<ByteStream> {
+    if (address.type === 'inet') return dialWebSocket(address.host, address.port);
     if (address.type !== 'unix') {
       throw new QmpError(
         `Sockets of type ${address.type} are not available: a browser lets no page connect to them; ` +
-          'use type unix, whose path is a name for programs of this page',
+          'use type inet, or type unix, whose path is a name for programs of this page',
       );
     }
     const { port1, port2 } = new MessageChannel();

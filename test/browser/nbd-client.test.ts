@@ -106,9 +106,9 @@ test('a server that goes and comes back is connected to again', async () => {
 });
 
 test('what no page can reach is refused with the reason', async () => {
-  const server = { type: 'inet', host: '127.0.0.1', port: '10809' };
+  const server = { type: 'vsock', cid: '1', port: '10809' };
   expect(await qmp('blockdev-add', { driver: 'nbd', 'node-name': 'x', server })).toMatch(
-    /^Sockets of type inet are not available: a browser lets no page connect to them/,
+    /^Sockets of type vsock are not available: a browser lets no page connect to them/,
   );
   expect(
     await qmp('blockdev-add', { driver: 'nbd', 'node-name': 'x', server: { ...SERVER, path: 'none' } }),

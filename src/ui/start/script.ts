@@ -17,8 +17,8 @@ export function changesSomething(line: string): boolean {
   return !SHOWS.test(line.trim()) && !/"execute"\s*:\s*"(?:query-|qom-get|qom-list|qmp_cap)/.test(line);
 }
 
-/** Commands that take files from the network or the device of the user, or put them there. */
-const LEAVES = /^(?:import|open|export)(?:\s|$)/;
+/** Commands that take files from the network or the device of the user, or put them there, and addresses of servers. */
+const LEAVES = /^(?:import|open|export)(?:\s|$)|\bnbd:|\binet\b/;
 
 /** Whether a line reaches out of the sandbox. */
 export function leavesSandbox(line: string): boolean {
