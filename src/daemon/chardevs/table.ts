@@ -209,8 +209,11 @@ export class ChardevTable {
     if (backend.type === 'mux') return this.openMux(backend.data.chardev);
     if (backend.type === 'socket') {
       const { addr } = backend.data;
-      checkSocket(backend.data);
       const upgrade = this.upgradeOf(backend.data);
+      if (upgrade && addr.type === 'unix') {
+        throw new QmpError("'tls_creds' option is incompatible with 'unix' address type");
+      }
+      checkSocket(backend.data);
       if (addr.type === 'fd' && !isInitial) throw new QmpError('only QEMU supports file descriptor passing');
       return SocketDevice.open(
         { environment, id, upgrade },
