@@ -254,6 +254,9 @@ export interface BlockUser {
   stats(): NodeStats;
   /** The node with this handle (`file` of a block status); null if it is not in this graph. */
   nodeOf(handle: NodeHandle): NodeView | null;
+  /** Bytes of a cluster of the image; null: it has none. Nothing is read for it. */
+  readonly clusterSize: number | null;
+  /** All facts; what the image has of them is read, so it is a request like others ({@link present}). */
   info(): BlockNodeInfo;
   graphInfo(): BlockGraphInfo;
   /** null: the format of the image has no snapshots. */

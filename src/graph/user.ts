@@ -300,6 +300,12 @@ export class NodeUser implements BlockUser, LinkParent {
     return this.host.opener.table.all().find((node) => node.handle === handle) ?? null;
   }
 
+  get clusterSize(): number | null {
+    const { node } = this.root;
+    const bytes = node.type.details(node)?.clusterSize ?? 0;
+    return bytes > 0 ? bytes : null;
+  }
+
   info(): BlockNodeInfo {
     return nodeInfo(this.root.node);
   }

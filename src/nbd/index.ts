@@ -1,7 +1,6 @@
 export { NbdServer, type Listener } from './server';
 export { ClientHandshake, flagNames, type ListedExport } from './client/handshake';
 export { nbdOpener, type OpenNbdBeside } from './client/open';
-export { streamPair } from './pair';
 export { NbdFailure } from './client/options';
 export type { ExportBitmap, NbdExport } from './export';
 export type { ByteStream } from './stream';

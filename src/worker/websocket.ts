@@ -21,8 +21,8 @@ export function socketUrl(host: string, port: string, page: string): string {
 export function dialWebSocket(host: string, port: string): Promise<ByteStream> {
   const url = socketUrl(host, port, self.location.protocol);
   const refused = new QmpError(
-    `Failed to connect to '${host}:${port}': no WebSocket answers at ${url} (a browser reaches servers only through one; ` +
-      "'qsd-web bridge' makes it)",
+    `Failed to connect to '${host}:${port}': no WebSocket answers this page at ${url} (a browser reaches servers only through ` +
+      `one; 'qsd-web bridge' makes it, and takes pages of other hosts with --origin=${self.location.origin})`,
   );
   return new Promise((resolve, reject) => {
     let socket: WebSocket;

@@ -128,8 +128,7 @@ test('a node over it: its server goes, comes back, and is connected to again', a
 test('where nothing answers, and where pages of this origin are not wanted', async () => {
   const server = { type: 'inet', host: '127.0.0.1', port: '9' };
   expect(await qmp('blockdev-add', { driver: 'nbd', 'node-name': 'x', server })).toBe(
-    "Failed to connect to '127.0.0.1:9': no WebSocket answers at ws://127.0.0.1:9/ (a browser reaches servers only through one; " +
-      "'qsd-web bridge' makes it)",
+    `Failed to connect to '127.0.0.1:9': no WebSocket answers this page at ws://127.0.0.1:9/ (a browser reaches servers only through one; 'qsd-web bridge' makes it, and takes pages of other hosts with --origin=${browser.origin})`,
   );
   const answers = await Promise.all(
     ['http://127.0.0.1:1', 'https://example.org', 'http://localhost.example.org'].map((origin) =>

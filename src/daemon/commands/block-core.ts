@@ -72,7 +72,8 @@ export const blockCore: Handlers = {
     return {};
   },
 
-  'query-named-block-nodes': (args, { graph }) => graph.namedBlockNodes(args.flat ?? false),
+  'query-named-block-nodes': (args, { graph, environment }) =>
+    environment.engine.presence.whenPresent(() => graph.namedBlockNodes(args.flat ?? false)),
 
   // Both list the devices of a machine, and a storage daemon has none; nodes are listed when they are asked for.
   'query-block': () => [],

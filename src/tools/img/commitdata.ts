@@ -54,7 +54,7 @@ class CommitWork {
     private readonly plan: CommitPlan,
     private readonly progress: Progress,
   ) {
-    const cluster = plan.base.info()['cluster-size'] ?? MAX_GRAIN;
+    const cluster = plan.base.clusterSize ?? MAX_GRAIN;
     this.grain = Math.min(Math.max(cluster, MIN_GRAIN), MAX_GRAIN);
     this.length = plan.image.length();
     this.buffer = context.engine.alloc(PIECE);

@@ -248,7 +248,7 @@ async function run(
     if (request.noCreate && target.length() < total) {
       throw new ToolFailure('output file is smaller than input file');
     }
-    if (request.bitmaps && !keepsBitmaps(target)) {
+    if (request.bitmaps && !(await keepsBitmaps(target))) {
       throw new ToolFailure(`Format driver '${target.node.driver}' does not support bitmaps`);
     }
     const plan = {
@@ -338,7 +338,7 @@ async function prepareTarget(
     'Use of backing file requires explicit backing format',
   );
   if (request.compress) checkCompression(format, values);
-  if (request.bitmaps) checkSourceBitmaps(session.context.engine.bitmaps, sources, request.skipBroken);
+  if (request.bitmaps) await checkSourceBitmaps(session.context.engine.bitmaps, sources, request.skipBroken);
   readCache(request.targetCache, 'cache option');
   if (!request.noCreate) {
     await step(`${filename}: error while converting ${format}: `, () =>
@@ -378,8 +378,8 @@ async function openTarget(
 }
 
 function clusterSize(target: BlockUser): number {
-  const bytes = target.info()['cluster-size'];
-  if (bytes === undefined) throw new ToolFailure('could not get block driver info');
+  const bytes = target.clusterSize;
+  if (bytes === null) throw new ToolFailure('could not get block driver info');
   return bytes;
 }
 

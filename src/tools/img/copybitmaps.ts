@@ -5,8 +5,8 @@ import type { GraphBitmaps } from '../../graph/bitmaps';
 import { step, ToolFailure } from '../failure';
 
 /** Whether an image can keep bitmaps. */
-export function keepsBitmaps(user: BlockUser): boolean {
-  const specific = user.graphInfo()['format-specific'];
+export async function keepsBitmaps(user: BlockUser): Promise<boolean> {
+  const { 'format-specific': specific } = await user.present(() => user.graphInfo());
   return specific?.type === 'qcow2' && specific.data.compat !== '0.10';
 }
 
@@ -19,16 +19,16 @@ export function keptBitmaps(engine: EngineBitmaps, { node }: BlockUser): BitmapS
 }
 
 /** Refuses sources whose bitmaps cannot be copied. */
-export function checkSourceBitmaps(
+export async function checkSourceBitmaps(
   engine: EngineBitmaps,
   sources: readonly BlockUser[],
   skipBroken: boolean,
-): void {
+): Promise<void> {
   const [source, ...more] = sources;
   if (source === undefined || more.length > 0) {
     throw new ToolFailure('Copying bitmaps only possible with single source');
   }
-  if (!keepsBitmaps(source)) throw new ToolFailure('Source lacks bitmap support');
+  if (!(await keepsBitmaps(source))) throw new ToolFailure('Source lacks bitmap support');
   const broken = keptBitmaps(engine, source).find(({ inconsistent }) => inconsistent);
   if (broken && !skipBroken) {
     throw new ToolFailure(`Cannot copy inconsistent bitmap '${broken.name}'`, [

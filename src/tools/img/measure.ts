@@ -160,7 +160,7 @@ async function measureQcow2(
   return {
     required: full - rounded + data,
     full,
-    bitmaps: layout.bitmaps ? bitmapBytes(session, source, layout) : null,
+    bitmaps: layout.bitmaps ? await bitmapBytes(session, source, layout) : null,
   };
 }
 
@@ -187,8 +187,12 @@ async function allocatedBytes(session: VerbSession, source: BlockUser, cluster: 
 }
 
 /** What the source's persistent bitmaps take in the new image; null: the source cannot have any. */
-function bitmapBytes(session: VerbSession, source: BlockUser | null, layout: Qcow2Layout): bigint | null {
-  if (!source || !keepsBitmaps(source)) return null;
+async function bitmapBytes(
+  session: VerbSession,
+  source: BlockUser | null,
+  layout: Qcow2Layout,
+): Promise<bigint | null> {
+  if (!source || !(await keepsBitmaps(source))) return null;
   const persistent = keptBitmaps(session.context.engine.bitmaps, source);
   return layout.bitmapSize(BigInt(source.length()), persistent);
 }

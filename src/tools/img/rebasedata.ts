@@ -3,7 +3,7 @@
  * what the old one holds (tools.md 1.8).
  */
 import { Status, type IoBuffer } from '../../engine/contract';
-import type { BlockUser, NodeView } from '../../graph';
+import type { BlockNodeInfo, BlockUser, NodeView } from '../../graph';
 import type { ToolContext } from '../context';
 import { step, ToolFailure } from '../failure';
 import { Pace } from '../pace';
@@ -30,7 +30,8 @@ interface RebasePlan {
 
 /** Writes everything that differs, and has it on stable storage at the end. */
 export async function rebaseData(context: ToolContext, plan: RebasePlan, progress: Progress): Promise<void> {
-  const work = new RebaseWork(context, plan, progress);
+  const info = await plan.image.present(() => plan.image.info());
+  const work = new RebaseWork(context, plan, info, progress);
   try {
     await work.run();
   } finally {
@@ -52,10 +53,10 @@ class RebaseWork {
   constructor(
     private readonly context: ToolContext,
     private readonly plan: RebasePlan,
+    info: BlockNodeInfo,
     private readonly progress: Progress,
   ) {
     const { image, before, after, compress } = plan;
-    const info = image.info();
     this.cluster = info['cluster-size'] ?? SECTOR;
     const specific = info['format-specific'];
     const extended = specific?.type === 'qcow2' && specific.data['extended-l2'] === true;

@@ -283,8 +283,8 @@ export class Requests {
 
   /** The clusters of a qcow2 image that a write has to allocate; null: it has none to. */
   private claimOf({ offset, bytes }: Extent): Extent | null {
-    const cluster = this.user.info()['cluster-size'];
-    if (cluster === undefined) return null;
+    const cluster = this.user.clusterSize;
+    if (cluster === null) return null;
     const start = offset - (offset % cluster);
     const end = Math.min(Math.ceil((offset + bytes) / cluster) * cluster, this.user.length());
     const inPlace = Status.ALLOCATED | Status.DATA | Status.OFFSET_VALID;

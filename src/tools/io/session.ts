@@ -147,7 +147,7 @@ export class IoSession {
       await user.close();
       throw new GraphError("Can't use copy-on-read on read-only device");
     }
-    const cluster = user.info()['cluster-size'] ?? 0;
+    const cluster = user.clusterSize ?? 0;
     return this.context.engine.filters.openCopyOnRead(user.node.handle, {
       readOnly: false,
       cluster,

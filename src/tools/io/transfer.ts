@@ -119,9 +119,9 @@ export async function compressPieces(
 ): Promise<void> {
   const { offset, bytes } = extent;
   checkBounds(user, extent);
-  const cluster = user.info()['cluster-size'];
+  const cluster = user.clusterSize;
   // With its data in a file of its own the image takes no compressed data at all.
-  if (cluster !== undefined && !user.node.children.some(({ name }) => name === 'data-file')) {
+  if (cluster !== null && !user.node.children.some(({ name }) => name === 'data-file')) {
     const whole = bytes % cluster === 0 || offset + bytes === user.length();
     if (offset % cluster !== 0 || !whole) throw new BlockError(Errno.EINVAL, strerror(Errno.EINVAL));
   }

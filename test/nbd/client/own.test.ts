@@ -74,6 +74,11 @@ it('changes the graph over it: reopens, resizes, takes snapshots, streams', asyn
       { type: 'blockdev-snapshot', data: { node: 'q', overlay: 't' } },
     ],
   });
+  // The table of snapshots is read for it.
+  const nodes = (await must('query-named-block-nodes', { flat: true })) as QmpObject[];
+  expect(nodes.find((node) => node['node-name'] === 'q')).toMatchObject({
+    image: { snapshots: [{ name: 's' }] },
+  });
   await must('block-stream', { 'job-id': 'j', device: 't' });
   expect(await sees('BLOCK_JOB_COMPLETED')).not.toHaveProperty('error');
 });

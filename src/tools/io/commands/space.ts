@@ -187,9 +187,9 @@ export const info: IoCommand = {
   max: 0,
   syntax: null,
   summary: 'prints information about the current file',
-  run: (call) => {
+  run: async (call) => {
     const { node } = call.user;
-    const told = call.user.info();
+    const told = await call.user.present(() => call.user.info());
     call.print(`format name: ${told.format}`);
     // A protocol has a second name, which is the same for all drivers there are.
     if (node.isProtocol) call.print(`format name: ${told.format}`);
@@ -200,7 +200,7 @@ export const info: IoCommand = {
     // The state of a virtual machine starts behind the part that whole tables of the first level map.
     let image = node;
     while (image.isFilter && image.filtered) image = image.filtered;
-    const specific = image.info()['format-specific'];
+    const { 'format-specific': specific } = await call.user.present(() => image.info());
     const extended = specific?.type === 'qcow2' && specific.data['extended-l2'] === true;
     const perTable = cluster * (cluster / (extended ? 16 : 8));
     const isQcow2 = image.driver === 'qcow2';

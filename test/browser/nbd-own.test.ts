@@ -1,4 +1,4 @@
-/** Nodes of the driver nbd in the page: the daemon as a client of its own server, of that of another worker, and of bridges. */
+/** The daemon of the page as a client of its own server: changes of the graph and its end wait for nothing of themselves. */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startBrowser, type TestBrowser } from './browser';
@@ -86,16 +86,6 @@ test('a node reads and writes another node of the same daemon, and jobs copy it'
     }),
   ).toEqual({});
   expect(await qmp('blockdev-del', { 'node-name': 'r' })).toEqual({});
-});
-
-test('the tools of the console read and write it', async () => {
-  const uri = 'nbd+unix:///served?socket=n.sock';
-  expect(await run(`qemu-img compare ${uri} -U copy.qcow2`)).toBe('Images are identical.\n');
-  expect(await run(`qemu-io -f raw -c "write -P 3 8M 64k" -c "read -P 9 5000000 1000" ${uri}`)).toContain(
-    'read 1000/1000',
-  );
-  await run(`qemu-img convert -O qcow2 ${uri} converted.qcow2`);
-  expect(await run(`qemu-img compare ${uri} converted.qcow2`)).toBe('Images are identical.\n');
 });
 
 test('it starts anew while it is its own client', async () => {
