@@ -62,7 +62,7 @@ function declaration(type) {
 
 const text = `// Made by scripts/generate-types.mjs from src/qapi/schema/*.json. Do not edit.
 /* eslint-disable @typescript-eslint/consistent-type-definitions */
-import type { PlainValue } from './visitor';
+import type { PlainValue } from './value';
 
 /** An object without members. */
 export type Empty = Record<string, never>;

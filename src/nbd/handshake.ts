@@ -1,5 +1,6 @@
 /** The fixed newstyle handshake, as seen from the server: options until one of them begins the transmission. */
 import { chooseContexts, contextsOf, type MetaContext } from './contexts';
+import type { Agreement, HeaderStyle } from './agreement';
 import type { NbdExport } from './export';
 import { ByteReader, ByteWriter, decodeText, encodeText, viewOf, type ByteStream } from './stream';
 import type { Upgrade } from './tls';
@@ -17,16 +18,6 @@ import {
   Reply,
   TransmissionFlag,
 } from './wire';
-
-/** How replies look. */
-export type HeaderStyle = 'simple' | 'structured' | 'extended';
-
-/** What was agreed upon when the transmission begins. */
-export interface Agreement {
-  readonly target: NbdExport;
-  readonly style: HeaderStyle;
-  readonly contexts: readonly MetaContext[];
-}
 
 /** What a handshake has to know of the server. */
 export interface HandshakeHost {

@@ -2,7 +2,9 @@
  * Replies on their way out. They are copied one behind the other into buffers that are used again: large buffers are dear to
  * make, and a few large writes are cheaper than many small ones.
  */
-import type { Message } from './replies';
+
+/** Pieces to send. */
+export type Message = Uint8Array[];
 
 /** Bytes of a buffer for a reply or two, and of one for more. */
 const SMALL = 16 * 1024;

@@ -1,6 +1,7 @@
 /** Replies to requests in the three styles of headers. */
 import type { Extent, MetaContext } from './contexts';
-import type { HeaderStyle } from './handshake';
+import type { HeaderStyle } from './agreement';
+import type { Message } from './outbox';
 import { ByteWriter, encodeText } from './stream';
 import {
   Chunk,
@@ -11,9 +12,6 @@ import {
   WireError,
 } from './wire';
 import type { Request } from './request';
-
-/** Pieces to send. */
-export type Message = Uint8Array[];
 
 /** Makes the replies of one connection. */
 export class Replies {

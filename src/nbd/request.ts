@@ -1,5 +1,5 @@
 /** Requests as they come over the wire, and what is wrong with them. */
-import type { Agreement, HeaderStyle } from './handshake';
+import type { Agreement, HeaderStyle } from './agreement';
 import { viewOf } from './stream';
 import {
   Command,

@@ -1,7 +1,8 @@
 /** The server: its exports and its connections. Where connections come from is not its business. */
 import type { Engine, IoBuffer } from '../engine/contract';
 import type { NbdExport, SessionHost } from './export';
-import { Disconnect, Handshake, type Agreement, type HandshakeHost } from './handshake';
+import type { Agreement } from './agreement';
+import { Disconnect, Handshake, type HandshakeHost } from './handshake';
 import { ReplyMemory } from './outbox';
 import { streamPair } from './pair';
 import type { ByteReader, ByteStream } from './stream';

@@ -6,9 +6,10 @@ import { BlockError, RequestFlag, Status } from '../engine/contract';
 import { Errno, strerror } from '../files/contract';
 import { allocationContext, extentsOf, type MetaContext } from './contexts';
 import type { SessionHost } from './export';
-import { Disconnect, type Agreement } from './handshake';
-import { Outbox } from './outbox';
-import { Replies, type Message } from './replies';
+import type { Agreement } from './agreement';
+import { Disconnect } from './handshake';
+import { Outbox, type Message } from './outbox';
+import { Replies } from './replies';
 import { breakOf, parseRequest, payloadOf, refusalOf, type Request } from './request';
 import { viewOf, type ByteReader, type ByteStream } from './stream';
 import {

@@ -1,6 +1,6 @@
 // Made by scripts/generate-types.mjs from src/qapi/schema/*.json. Do not edit.
 /* eslint-disable @typescript-eslint/consistent-type-definitions */
-import type { PlainValue } from './visitor';
+import type { PlainValue } from './value';
 
 /** An object without members. */
 export type Empty = Record<string, never>;

@@ -57,3 +57,6 @@ export function setMember<T>(object: Record<string, T>, key: string, value: T): 
     object[key] = value;
   }
 }
+
+/** A visited value: numbers are plain, integers exact to 2^53. */
+export type PlainValue = null | boolean | number | string | PlainValue[] | { [key: string]: PlainValue };

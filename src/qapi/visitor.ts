@@ -19,10 +19,7 @@ import {
 } from './schema';
 import { parseInteger, parseNumber, parseSize } from './size';
 import type { CommandName, Commands } from './types.generated';
-import { kindOf, Real, setMember, type QmpObject, type QmpValue } from './value';
-
-/** A visited value: numbers are plain, integers exact to 2^53. */
-export type PlainValue = null | boolean | number | string | PlainValue[] | { [key: string]: PlainValue };
+import { kindOf, Real, setMember, type PlainValue, type QmpObject, type QmpValue } from './value';
 
 /** The largest integer, either sign, that this daemon takes. */
 const MAX_EXACT = 2n ** 53n;

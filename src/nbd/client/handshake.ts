@@ -1,6 +1,6 @@
 /** The handshake as seen from the client: what the server is, what it has, and one of its exports taken. */
 import { ByteWriter, decodeText, viewOf, type ByteStream } from '../stream';
-import type { HeaderStyle } from '../handshake';
+import type { HeaderStyle } from '../agreement';
 import type { Upgrade } from '../tls';
 import {
   HandshakeFlag,

@@ -1,6 +1,6 @@
 /** What Tab offers for the words of a tool: its options, and their values where it is known what they are. */
 import type { FormatInfo, OptionInfo } from '../../client/protocol';
-import type { Candidate, Completion } from './complete';
+import type { Candidate, Completion } from './completion';
 import { asEnum, typeAt } from './schema-walk';
 import type { Token } from './tokens';
 

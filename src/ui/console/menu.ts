@@ -1,5 +1,5 @@
 /** The list of candidates that Tab shows under the line. */
-import type { Candidate } from './complete';
+import type { Candidate } from './completion';
 import { paint } from './paint';
 import { textWidth } from './width';
 

@@ -5,7 +5,7 @@
  * except Ctrl-C, which stops the command and drops what waits.
  */
 import type { ConsoleBackend, TaskIo } from './backend';
-import type { Candidate, Completion } from './complete';
+import type { Candidate, Completion } from './completion';
 import { History } from './history';
 import { firstWord, inputKind, isComplete } from './input';
 import { KeyDecoder, type Input, type Key } from './keys';
