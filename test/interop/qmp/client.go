@@ -69,17 +69,22 @@ func commands(socket *qmp.SocketMonitor, monitor *raw.Monitor) {
 	run(socket, `{"execute": "chardev-remove", "arguments": {"id": "n"}}`)
 }
 
-// jobs puts an overlay over the disk and commits it back: the library waits for the events of the job.
+// jobs puts an overlay over the disk and commits it back. The library has functions that wait for the end of a job, which stand
+// still for ever if another event comes before the reply to their command; so it is waited for here.
 func jobs(machine *qemu.Domain, monitor *raw.Monitor) {
 	heard, done, err := machine.Events()
 	must(err)
-	gone := make(chan []string)
+	ready := make(chan struct{})
+	gone := make(chan []string, 1)
 	go func() {
 		var lines []string
 		for event := range heard {
 			data, err := json.Marshal(event.Data)
 			must(err)
 			lines = append(lines, fmt.Sprint(event.Event, " ", string(data), " ", event.Timestamp.Seconds > 0))
+			if event.Event == "BLOCK_JOB_READY" {
+				close(ready)
+			}
 			if event.Event == "JOB_STATUS_CHANGE" && event.Data["status"] == "null" {
 				gone <- lines
 			}
@@ -90,14 +95,22 @@ func jobs(machine *qemu.Domain, monitor *raw.Monitor) {
 	disk.Inserted.NodeName = "disk"
 	show("snapshot", disk.Snapshot(machine, "overlay.qcow2", "overlay"))
 	show("snapshot again", disk.Snapshot(machine, "overlay.qcow2", "overlay"))
-	disk.Inserted.NodeName = "overlay"
-	show("commit", disk.Commit(machine, "overlay.qcow2", "j", patience))
+	_, err = machine.Run(qmp.Command{
+		Execute: "block-commit",
+		Args:    map[string]string{"device": "overlay", "top": "overlay.qcow2", "job-id": "j"},
+	})
+	show("commit", err)
+	select {
+	case <-ready:
+	case <-time.After(patience):
+		panic("the job does not get ready")
+	}
 	active, err := machine.BlockJobs()
 	must(err)
 	for _, job := range active {
 		show("job", job.Device, job.Type, job.Ready, job.IOStatus)
 	}
-	show("complete", qemu.BlockJob{Device: "j"}.Complete(machine, patience))
+	show("complete", monitor.BlockJobComplete("j"))
 	select {
 	case lines := <-gone:
 		for _, line := range lines {
