@@ -2,88 +2,20 @@
  * Records transcripts with the real storage daemon: `npx tsx test/daemon/record.ts [NAME...]` (default: all).
  * See README.md in this folder.
  */
-import { execFileSync, execSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
-import { parseTranscript, run, shellIn, type Client, type RecordedFile, type Recording } from './transcript';
+import { recordTranscript } from './recording';
 
 const here = import.meta.dirname;
-
-/** Bytes of a unit in which zeros are left out. */
-const UNIT = 4096;
-
-function recordFile(directory: string, name: string): RecordedFile {
-  const content = readFileSync(join(directory, name));
-  const pieces: [number, string][] = [];
-  for (let at = 0; at < content.length;) {
-    let end = at;
-    while (end < content.length && content.subarray(end, end + UNIT).some((byte) => byte !== 0)) end += UNIT;
-    if (end > at) pieces.push([at, gzipSync(content.subarray(at, end)).toString('base64')]);
-    at = end + UNIT;
-  }
-  return { name, size: content.length, pieces };
-}
-
-async function record(name: string): Promise<void> {
-  const source = readFileSync(join(here, 'transcripts', `${name}.txt`), 'utf8');
-  const transcript = parseTranscript(source);
-  const directory = mkdtempSync(join(tmpdir(), 'transcript-'));
-  for (const command of transcript.setup)
-    execSync(command, { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] });
-  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter((name) => statSync(join(directory, name)).isFile())
-    .sort()
-    .map((name) => recordFile(directory, name));
-  // One socket for each monitor that the transcript names: QEMU serves one client on each.
-  const sockets = mkdtempSync(join(tmpdir(), 'monitor-'));
-  const monitors = [...new Set(['m', ...transcript.steps.map((step) => step.monitor)])];
-  const daemon = spawn(
-    'qemu-storage-daemon',
-    monitors.flatMap((m) => [
-      '--chardev',
-      `socket,id=c${m},server=on,wait=off,path=${join(sockets, m)}`,
-      '--monitor',
-      `c${m}`,
-    ]),
-    { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] },
-  );
-  const open = async (monitor: string): Promise<Client> => {
-    for (let attempt = 0; ; attempt++) {
-      const socket = connect(join(sockets, monitor));
-      try {
-        await once(socket, 'connect');
-      } catch (error) {
-        if (attempt === 100) throw error;
-        await sleep(20);
-        continue;
-      }
-      let text = '';
-      socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
-      // The daemon drops the connection when it quits.
-      socket.on('error', () => undefined);
-      return { send: (bytes) => socket.write(bytes, 'latin1'), received: () => text };
-    }
-  };
-  try {
-    const output = await run(transcript, open, 100, shellIn(directory));
-    const version =
-      execFileSync('qemu-storage-daemon', ['--version'], { encoding: 'utf8' }).split('\n')[0] ?? '';
-    const recording: Recording = { version, source, files, output };
-    writeFileSync(join(here, 'fixtures', `${name}.json`), JSON.stringify(recording, null, 1) + '\n');
-  } finally {
-    daemon.kill();
-    rmSync(directory, { recursive: true });
-    rmSync(sockets, { recursive: true });
-  }
-}
 
 const wanted = process.argv.slice(2);
 const names = wanted.length
   ? wanted
   : readdirSync(join(here, 'transcripts')).map((file) => basename(file, '.txt'));
-for (const name of names) await record(name);
+for (const name of names) {
+  const recording = await recordTranscript(
+    readFileSync(join(here, 'transcripts', `${name}.txt`), 'utf8'),
+    100,
+  );
+  writeFileSync(join(here, 'fixtures', `${name}.json`), JSON.stringify(recording, null, 1) + '\n');
+}
