@@ -87,7 +87,7 @@ export class Daemon {
     this.exports = new ExportTable({
       environment,
       graph: this.graph,
-      hasIothread: (id) => objects.hasIothread(id),
+      hasIothread: (path) => this.context.tree.hasIothread(path),
       acceptTls: (creds, authz) => objects.acceptTls(creds, authz),
       emit: (event, data) => this.emit(event, data),
       turn: () => turns.next(),

@@ -8,17 +8,14 @@ import { QmpError, type QmpErrorClass } from '../qapi/errors';
 export class GraphError extends QmpError {
   /** A positive errno for what turns on the kind of failure (qemu-img create: EFBIG). */
   readonly errno: Errno;
-  /** Lines for a person, each without its line feed: command line tools print them after the text, QMP leaves them out. */
-  readonly hints: readonly string[];
 
   /** @param desc QEMU's text, without a prefix of the program. */
   constructor(
     desc: string,
     details: { errorClass?: QmpErrorClass; errno?: Errno; hints?: readonly string[] } = {},
   ) {
-    super(desc, details.errorClass);
+    super(desc, details.errorClass, details.hints);
     this.errno = details.errno ?? Errno.EINVAL;
-    this.hints = details.hints ?? [];
   }
 
   /** The same failure with more in front of its text. */

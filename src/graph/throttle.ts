@@ -36,7 +36,7 @@ export function noLimits(): CompleteLimits {
 export function checkLimits(limits: CompleteLimits): void {
   for (const name of THROTTLE_NAMES) {
     const key = `${name}-max-length` as const;
-    if (limits[key] < 0 || limits[key] > MAX_LENGTH) {
+    if (limits[key] > MAX_LENGTH) {
       throw new GraphError(`${key} value must be in the range [0, ${MAX_LENGTH}]`);
     }
   }
@@ -68,7 +68,10 @@ function checkLimit({ avg, max, maxLength }: ThrottleLimit): void {
 }
 
 function limitOf(limits: CompleteLimits, name: ThrottleName): ThrottleLimit {
-  return { avg: limits[name], max: limits[`${name}-max`], maxLength: limits[`${name}-max-length`] };
+  const length = limits[`${name}-max-length`];
+  // As with QEMU, where what is below zero is a very large number.
+  const maxLength = length < 0 ? length + 2 ** 64 : length;
+  return { avg: limits[name], max: limits[`${name}-max`], maxLength };
 }
 
 function configOf(limits: CompleteLimits): ThrottleConfig {

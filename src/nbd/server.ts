@@ -39,6 +39,8 @@ export interface Listener {
   close(): void;
   /** Where they come over TCP: the system may have chosen the port. */
   readonly place?: { readonly host: string; readonly port: number };
+  /** The path that was made up for a Unix socket without one. */
+  readonly path?: string;
 }
 
 /** One client. */

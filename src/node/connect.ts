@@ -4,7 +4,8 @@ import { connect, Socket, type NetConnectOpts } from 'node:net';
 import { resolve } from 'node:path';
 import type { ByteStream } from '../nbd/index';
 import { QmpError, type SocketAddress } from '../qapi/index';
-import { socketDescriptor } from './listen';
+import { checkVsock, socketDescriptor } from './listen';
+import { portOf } from './ports';
 import { SocketStream } from './socketstream';
 import { strerrorOf } from './strerror';
 
@@ -20,7 +21,7 @@ export async function connectTo(address: SocketAddress, directory = ''): Promise
     }
     case 'inet': {
       const shown = `${address.host}:${address.port}`;
-      const port = portOf(address.port, shown);
+      const port = portOf(address.port, { ...address, shown, protocol: 'tcp' });
       const unknown = new QmpError(`address resolution failed for ${shown}: Name or service not known`);
       // No name would mean this host.
       if (address.host === '') throw unknown;
@@ -32,22 +33,15 @@ export async function connectTo(address: SocketAddress, directory = ''): Promise
     case 'fd':
       return new SocketStream(new Socket({ fd: socketDescriptor(address.str), allowHalfOpen: true }));
     case 'vsock':
+      checkVsock(address);
       throw new QmpError('Sockets of type vsock are not available: Node.js has none; use inet or unix');
   }
 }
 
-function familyOf({ ipv4, ipv6 }: { ipv4?: boolean; ipv6?: boolean }): 0 | 4 | 6 {
+export function familyOf({ ipv4, ipv6 }: { ipv4?: boolean; ipv6?: boolean }): 0 | 4 | 6 {
   if (ipv4 === ipv6) return 0;
   if (ipv4 ?? false) return 4;
   return (ipv6 ?? false) ? 6 : ipv4 === false ? 6 : 4;
-}
-
-/** A port by its number, of which the lowest 16 bits count. */
-function portOf(port: string, shown: string): number {
-  if (!/^\d+$/.test(port)) {
-    throw new QmpError(`address resolution failed for ${shown}: Servname not supported for ai_socktype`);
-  }
-  return Number(BigInt(port) & 0xffffn);
 }
 
 async function open(options: NetConnectOpts, shown: string): Promise<ByteStream> {

@@ -55,6 +55,7 @@ class DaemonProcess {
   private pidFile: string | null = null;
   /** What warnings are about: the program and the option at work; nothing for commands of a monitor. */
   private cause = '';
+  private exitCode = 0;
   private finish: (code: number) => void = () => undefined;
   /** Keeps the process when no client is there, and no input. */
   private readonly alive = setInterval(() => undefined, 0x7fffffff);
@@ -86,9 +87,13 @@ class DaemonProcess {
     this.daemon = daemon;
     await applyOptions(daemon, line.options, {
       print: (text) => void process.stdout.write(text),
-      end: () => this.stop(),
+      end: (code) => {
+        this.exitCode = code;
+        return this.stop();
+      },
       cause: (prefix) => (this.cause = prefix),
       warn: (text) => void process.stderr.write(`${this.cause}warning: ${text}\n`),
+      complain: (text) => void process.stderr.write(`${PROGRAM}${text}\n`),
       hasInput: !line.daemonize,
     });
     if (line.pidFile !== null) this.writePidFile(line.pidFile);
@@ -111,7 +116,7 @@ class DaemonProcess {
     clearInterval(this.alive);
     if (this.pidFile !== null) unlinkSync(this.pidFile);
     this.pidFile = null;
-    this.finish(0);
+    this.finish(this.exitCode);
   }
 
   private writePidFile(path: string): void {

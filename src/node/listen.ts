@@ -1,11 +1,13 @@
 /** Listening on an address of QMP. */
+import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { existsSync, fstatSync, unlinkSync } from 'node:fs';
 import { createServer, type AddressInfo, type ListenOptions, type Server } from 'node:net';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Errno, strerror } from '../files/contract';
 import type { ByteStream, Listener } from '../nbd/index';
 import { QmpError, type SocketAddress } from '../qapi/index';
+import { portOf } from './ports';
 import { SocketStream } from './socketstream';
 import { strerrorOf } from './strerror';
 
@@ -31,8 +33,15 @@ export async function listenOn(
     case 'fd':
       return listenFd(address.str, serve);
     case 'vsock':
+      checkVsock(address);
       throw new QmpError('Sockets of type vsock are not available: Node.js has none; use inet or unix');
   }
+}
+
+/** What is wrong with an address is said before there are none. */
+export function checkVsock({ cid, port }: { cid: string; port: string }): void {
+  if (!/^\d+$/.test(cid)) throw new QmpError(`Failed to parse cid '${cid}'`);
+  if (!/^\d+$/.test(port)) throw new QmpError(`Failed to parse port '${port}'`);
 }
 
 function makeServer(serve: (stream: ByteStream) => void): Server {
@@ -54,8 +63,12 @@ async function listenUnix(
   serve: (stream: ByteStream) => void,
   directory: string,
 ): Promise<Listener> {
-  if (Buffer.byteLength(path) > MAX_PATH) throw new QmpError(`UNIX socket path '${path}' is too long`);
-  const target = abstract ? `\0${path}` : resolve(directory, path);
+  if (Buffer.byteLength(path) > MAX_PATH) {
+    const hint = `Path must be less than ${MAX_PATH + 1} bytes`;
+    throw new QmpError(`UNIX socket path '${path}' is too long`, 'GenericError', [hint]);
+  }
+  // No path is a new one in the directory for temporary files.
+  const target = abstract ? `\0${path}` : path === '' ? temporaryPath() : resolve(directory, path);
   // A path that is left over from a process that ended is used again.
   if (!abstract) remove(target);
   const server = makeServer(serve);
@@ -67,7 +80,12 @@ async function listenUnix(
     throw new QmpError(`Failed to bind socket to ${path}: ${reason}`);
   }
   // Node removes the path when it closes the server.
-  return { close: () => void server.close() };
+  return { close: () => void server.close(), ...(path === '' && !abstract && { path: target }) };
+}
+
+function temporaryPath(): string {
+  const random = randomBytes(6).toString('base64url').slice(0, 6);
+  return join(process.env.TMPDIR ?? '/tmp', `qemu-socket-${random}`);
 }
 
 function remove(path: string): void {
@@ -79,15 +97,14 @@ function remove(path: string): void {
 }
 
 async function listenInet(
-  address: { host: string; port: string; to?: number; ipv4?: boolean; ipv6?: boolean },
+  address: { host: string; port: string; numeric?: boolean; to?: number; ipv4?: boolean; ipv6?: boolean },
   serve: (stream: ByteStream) => void,
 ): Promise<Listener> {
   const { host, port, to, ipv4, ipv6 } = address;
   const failed = (reason: string): QmpError =>
     new QmpError(`address resolution failed for ${host}:${port}: ${reason}`);
-  if (!/^\d+$/.test(port)) throw failed('Servname not supported for ai_socktype');
-  // As getaddrinfo does it: what does not fit is cut off.
-  const first = Number(port) % 0x10000;
+  // No port is any port.
+  const first = port === '' ? 0 : portOf(port, { ...address, shown: `${host}:${port}`, protocol: 'tcp' });
   const family = ipv4 === false || (ipv6 === true && ipv4 !== true) ? 6 : ipv6 === false ? 4 : 0;
   let places: { address: string; family: number }[];
   try {
@@ -136,7 +153,7 @@ async function listenFd(text: string, serve: (stream: ByteStream) => void): Prom
   try {
     await open(server, { fd });
   } catch (error) {
-    throw new QmpError(`Failed to listen on socket: ${strerrorOf(error)}`);
+    throw new QmpError(`Failed to listen on fd socket: ${strerrorOf(error)}`);
   }
   return { close: () => void server.close() };
 }

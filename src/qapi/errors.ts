@@ -4,12 +4,16 @@
 export type QmpErrorClass =
   'GenericError' | 'CommandNotFound' | 'DeviceNotActive' | 'DeviceNotFound' | 'KVMMissingCap';
 
-/** A refused request. `desc` is the text that the reply shows; it is QEMU's own wherever QEMU has one. */
+/**
+ * A refused request. `desc` is the text that the reply shows; it is QEMU's own wherever QEMU has one. `hints` are lines for a
+ * person, each without its line feed: command line tools print them after the text, QMP leaves them out.
+ */
 export class QmpError extends Error {
   override readonly name = 'QmpError';
   constructor(
     readonly desc: string,
     readonly errorClass: QmpErrorClass = 'GenericError',
+    readonly hints: readonly string[] = [],
   ) {
     super(desc);
   }

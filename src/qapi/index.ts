@@ -14,7 +14,7 @@ export { querySchema } from './introspect';
 export { TRANSITIONS, verbRefusal, type JobVerb } from './job-states';
 export { JsonParser, parseJson } from './json-parser';
 export { toJson } from './json-print';
-export { parseKeyval, type KeyvalObject } from './keyval';
+export { parseKeyval, parseKeyvalRequest, type KeyvalObject } from './keyval';
 export { orderOutput } from './output';
 export { findCommand, findEvent } from './schema';
 export type * from './types.generated';

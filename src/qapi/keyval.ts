@@ -24,11 +24,25 @@ interface Draft {
   [key: string]: string | Draft;
 }
 
+/** Options, and whether `help` or `?` stands among them. */
+export interface KeyvalRequest {
+  options: KeyvalObject;
+  help: boolean;
+}
+
 /**
- * Parses options. With an implied key a first item without `=` is its value (`qcow2,file=a` with `driver`).
+ * Parses options that have no help. With an implied key a first item without `=` is its value (`qcow2,file=a` with `driver`).
  * Throws {@link QmpError} with QEMU's texts.
  */
 export function parseKeyval(text: string, impliedKey?: string): KeyvalObject {
+  const { options, help } = parseKeyvalRequest(text, impliedKey);
+  if (help) throw new QmpError('Help is not available for this option');
+  return options;
+}
+
+/** The same where there is help. What is wrong with options goes before it. */
+export function parseKeyvalRequest(text: string, impliedKey?: string): KeyvalRequest {
+  let help = false;
   const draft: Draft = {};
   let at = 0;
   let first = true;
@@ -42,6 +56,11 @@ export function parseKeyval(text: string, impliedKey?: string): KeyvalObject {
       key = text.slice(at, equals);
       checkKey(key);
       [value, at] = parseValue(text, equals + 1);
+    } else if (/^(?:help|\?)$/.test(text.slice(at, itemEnd))) {
+      help = true;
+      first = false;
+      at = itemEnd + 1;
+      continue;
     } else if (first && impliedKey !== undefined && itemEnd > at) {
       key = impliedKey;
       value = text.slice(at, itemEnd);
@@ -54,7 +73,7 @@ export function parseKeyval(text: string, impliedKey?: string): KeyvalObject {
     insert(draft, key, value);
     first = false;
   }
-  return listify(draft, '') as KeyvalObject;
+  return { options: listify(draft, '') as KeyvalObject, help };
 }
 
 function checkKey(key: string): void {

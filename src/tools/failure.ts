@@ -2,7 +2,6 @@
 import { BlockError } from '../engine/contract';
 import { FileError } from '../files/contract';
 import { LockError } from '../files/locks';
-import { GraphError } from '../graph';
 import { QmpError } from '../qapi/errors';
 import { OptionError } from './optionlist';
 
@@ -33,22 +32,20 @@ export class ToolExit extends Error {
 
 /** Ends a command with the help that one of its options asked for. */
 export class ToolHelp extends ToolExit {
-  constructor(readonly text: string) {
-    super(0);
+  constructor(
+    readonly text: string,
+    code = 0,
+  ) {
+    super(code);
   }
 }
 
 /** What a layer below threw, as a {@link ToolFailure}; what is a mistake of the program is thrown on. */
 export function toFailure(error: unknown): ToolFailure {
   if (error instanceof ToolFailure) return error;
-  if (error instanceof GraphError) return new ToolFailure(error.desc, error.hints);
+  if (error instanceof QmpError) return new ToolFailure(error.desc, error.hints);
   if (error instanceof OptionError) return new ToolFailure(error.message, error.hints);
-  if (
-    error instanceof BlockError ||
-    error instanceof FileError ||
-    error instanceof LockError ||
-    error instanceof QmpError
-  ) {
+  if (error instanceof BlockError || error instanceof FileError || error instanceof LockError) {
     return new ToolFailure(error.message);
   }
   throw error;

@@ -58,12 +58,16 @@ export interface OptionMistake {
 export class Getopt {
   /** Operands that were passed over so far; complete when {@link next} answered null. */
   readonly operands: string[] = [];
+  /** How many of them stand before a `--`; known when {@link next} answered null. */
+  operandsBeforeEnd = 0;
   private readonly short = new Map<string, boolean>();
   private readonly long: readonly LongOption[] | undefined;
   private position = 0;
   /** Letters of a cluster that are still to be read, and the word they are in. */
   private cluster = '';
   private clusterWord = '';
+  /** Where the words of the last answer begin. */
+  private begin = 0;
 
   constructor(
     private readonly words: readonly string[],
@@ -78,13 +82,18 @@ export class Getopt {
     this.long = table.long;
   }
 
+  /** The words of what {@link next} answered last, as they were typed. */
+  get typed(): string {
+    return this.words.slice(this.begin, this.position).join(' ');
+  }
+
   /** The next option or mistake; null when none is left, and then {@link operands} is complete. */
   next(): FoundOption | OptionMistake | null {
     if (this.cluster !== '') return this.nextShort();
     for (;;) {
       const word = this.words[this.position];
-      if (word === undefined) return null;
-      this.position++;
+      if (word === undefined) return this.endOfOptions();
+      this.begin = this.position++;
       if (word === '--') return this.endOfOptions();
       if (word.startsWith('--') && this.long) return this.nextLong(word, this.long);
       if (word.startsWith('-') && word.length > 1) {
@@ -101,6 +110,7 @@ export class Getopt {
   }
 
   private endOfOptions(): null {
+    this.operandsBeforeEnd = this.operands.length;
     this.operands.push(...this.words.slice(this.position));
     this.position = this.words.length;
     return null;

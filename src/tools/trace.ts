@@ -1,13 +1,54 @@
 /** The option --trace: it is understood, and there are no events that it could switch on. */
-import { ToolFailure } from './failure';
-import { splitOptions } from './optionlist';
+import { readBytes } from '../daemon/objects/read-file';
+import { FileError, type FileStore } from '../files/contract';
+import { asksForHelp, readCheckedList, type ListDeclaration } from './checkedlist';
+import { ToolExit, ToolHelp } from './failure';
 
-/** Reads the value of --trace, and hands on what the real tools warn of. Throws for what is wrong with it. */
-export function readTrace(value: string, warn: (text: string) => void): void {
-  for (const { key, value: text } of splitOptions(value, 'enable')) {
-    if (!['enable', 'events', 'file'].includes(key)) throw new ToolFailure(`Invalid parameter '${key}'`);
-    if (key === 'enable' && text !== null && /^[^*?]+$/.test(text) && text !== 'help') {
-      warn(`trace event '${text}' does not exist`);
-    }
+const TRACE: ListDeclaration = {
+  name: 'trace',
+  implied: 'enable',
+  types: { enable: 'str', events: 'str', file: 'str' },
+};
+
+/** Where messages about the option go. */
+export interface TraceHost {
+  readonly files: FileStore;
+  /** A remark on the option. */
+  warn(text: string): void;
+  /** A line that is about a file: what comes behind the name of the program. */
+  complain(line: string): void;
+}
+
+/**
+ * Acts on the value of --trace: names of events that there are not are warned of. Throws a `ToolHelp` for the list of events,
+ * which is empty, and a `ToolFailure` for what is wrong.
+ */
+export async function readTrace(value: string, host: TraceHost): Promise<void> {
+  const values = readCheckedList(value, TRACE, (text) => host.warn(text));
+  const enable = values.get('enable')?.toString();
+  if (enable !== undefined) switchOn(enable, (text) => host.warn(text));
+  const path = values.get('events')?.toString();
+  if (path !== undefined) await readEvents(path, host);
+}
+
+function switchOn(pattern: string, warn: (text: string) => void): void {
+  if (asksForHelp(pattern)) throw new ToolHelp('');
+  const name = pattern.replace(/^-/, '');
+  if (!/[*?]/.test(name)) warn(`trace event '${name}' does not exist`);
+}
+
+/** A file with a pattern on each line. */
+async function readEvents(path: string, host: TraceHost): Promise<void> {
+  let text: string;
+  try {
+    text = new TextDecoder().decode(await readBytes(host.files, path));
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    host.complain(`:${path}: ${error.message}`);
+    throw new ToolExit(1);
+  }
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line === '' || line.startsWith('#') || asksForHelp(line)) continue;
+    switchOn(line, (warning) => host.complain(`:${path}:${index + 1}: warning: ${warning}`));
   }
 }

@@ -66,7 +66,8 @@ export class SocketDevice extends ConnectionDevice {
       this.clients.push(stream);
       this.next();
     });
-    const { place } = this.listener;
+    const { place, path } = this.listener;
+    if (path !== undefined) this.address = { type: 'unix', path };
     if (place) {
       const family = place.host.includes(':') ? { ipv6: true } : { ipv4: true };
       this.address = { type: 'inet', host: place.host, port: String(place.port), ...family };

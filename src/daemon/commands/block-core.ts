@@ -59,10 +59,10 @@ export const blockCore: Handlers = {
     return {};
   },
 
-  'x-blockdev-set-iothread': (args, { graph, objects }) => {
+  'x-blockdev-set-iothread': (args, { graph, tree }) => {
     const { 'node-name': nodeName, iothread, force = false } = args;
     graph.checkMovable(nodeName, force);
-    if (iothread !== null && !objects.hasIothread(iothread))
+    if (iothread !== null && !tree.hasIothread(iothread))
       throw new QmpError(`Cannot find iothread ${iothread}`);
     return {};
   },

@@ -1,4 +1,5 @@
 /** The chapter on block device exports: the NBD server and what it serves. */
+import { QmpError } from '../../qapi/index';
 import type { SocketAddress, SocketAddressLegacy } from '../../qapi/types.generated';
 import type { Handlers } from './registry';
 
@@ -9,6 +10,9 @@ function plainAddress(address: SocketAddressLegacy): SocketAddress {
 
 export const exports: Handlers = {
   'nbd-server-start': async (args, { exports }) => {
+    // What is no number is the name of a descriptor that came through the monitor.
+    if (args.addr.type === 'fd' && !/^\d/.test(args.addr.data.str))
+      throw new QmpError('only QEMU supports file descriptor passing');
     await exports.startServer({ ...args, addr: plainAddress(args.addr) });
     return {};
   },

@@ -37,8 +37,8 @@ export interface ExportSurroundings {
   readonly environment: DaemonEnvironment;
   readonly graph: BlockGraph;
   emit<N extends EventName>(event: N, data: Events[N]): void;
-  /** Whether there is an object of type iothread with this id. */
-  hasIothread(id: string): boolean;
+  /** Whether a path of an object, or the end of one, leads to an iothread. */
+  hasIothread(path: string): boolean;
   /** How clients of a server begin TLS, by ids of objects; throws the text for the user. */
   acceptTls(creds: string, authz?: string): Upgrade;
   /** Resolves when everything else had its turn. */
@@ -195,16 +195,15 @@ export class ExportTable {
     if (this.list.some((entry) => entry.id === id)) {
       throw new QmpError(`Block export id '${id}' is already in use`);
     }
+    await this.open(options, (user) => this.make(options, user));
+  }
+
+  private make(options: BlockExportOptions, user: BlockUser): Promise<BlockExport> {
     const { type } = options;
-    const { environment } = this.surroundings;
-    const { mounts } = environment;
-    if (type === 'fuse' && mounts) {
-      await this.open(options, (user) =>
-        showNode(options, user, environment.engine, mounts, () => this.holds > 0),
-      );
-    } else if (type === 'nbd') {
-      await this.open(options, (user) => this.makeNbd(options, user));
-    } else throw new QmpError(unavailable(type));
+    const { mounts, engine } = this.surroundings.environment;
+    if (type === 'nbd') return this.makeNbd(options, user);
+    if (type === 'fuse' && mounts) return showNode(options, user, engine, mounts, () => this.holds > 0);
+    throw new QmpError(unavailable(type));
   }
 
   /** Opens the node that an export is of, and adds the export. */

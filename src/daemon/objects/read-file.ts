@@ -8,7 +8,7 @@ const LARGEST = 16 * 1024 * 1024;
 /** Reads a whole file, or all that comes out of a pipe where the store has pipes. Failures have the texts of GLib. */
 export async function readWhole(files: FileStore, path: string): Promise<Uint8Array> {
   try {
-    return await read(files, path);
+    return await readBytes(files, path);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     // A directory can be opened, and not be read.
@@ -20,7 +20,8 @@ export async function readWhole(files: FileStore, path: string): Promise<Uint8Ar
   }
 }
 
-async function read(files: FileStore, path: string): Promise<Uint8Array> {
+/** The same with failures as the store has them: {@link FileError}. */
+export async function readBytes(files: FileStore, path: string): Promise<Uint8Array> {
   let file;
   try {
     file = await files.open(path, { write: false });

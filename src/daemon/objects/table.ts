@@ -125,9 +125,4 @@ export class ObjectTable implements ObjectLookup {
     if (!tls) throw new TypeError('there is no TLS here');
     return tls;
   }
-
-  /** Whether there is an iothread of this id. */
-  hasIothread(id: string): boolean {
-    return this.objects.get(id)?.typeName === 'iothread';
-  }
 }

@@ -65,6 +65,11 @@ export class ObjectTree {
     this.holderOf(place, property).set(property, value);
   }
 
+  /** Whether a path leads to one iothread; where there is only one, the end of any path to it does, and none at all. */
+  hasIothread(path: string): boolean {
+    return this.find(path).filter((place) => typeOf(place) === 'iothread').length === 1;
+  }
+
   private holderOf(place: Place, property: string): PropertyHolder {
     const { holder } = place;
     if (holder && propertiesOf(holder.typeName).some(({ name }) => name === property)) return holder;

@@ -2,7 +2,9 @@
 import { lookup } from 'node:dns/promises';
 import { createSocket } from 'node:dgram';
 import type { ByteStream } from '../../nbd/index';
-import { QmpError, type ChardevUdp } from '../../qapi/index';
+import { QmpError, type ChardevUdp, type InetSocketAddress } from '../../qapi/index';
+import { familyOf } from '../connect';
+import { portOf } from '../ports';
 import { strerrorOf } from '../strerror';
 
 /** Sends each piece as a datagram to one address, and takes those that come. */
@@ -10,16 +12,9 @@ export async function openDatagrams({ remote, local }: ChardevUdp): Promise<Byte
   if (remote.type !== 'inet' || (local && local.type !== 'inet')) {
     throw new QmpError('socket type unsupported for datagram');
   }
-  const find = async ({ host, port }: { host: string; port: string }) => {
-    const failed = `address resolution failed for ${host}:${port}`;
-    if (!/^\d*$/.test(port)) throw new QmpError(`${failed}: Servname not supported for ai_socktype`);
-    const { address, family } = await lookup(host === '' ? 'localhost' : host).catch(() => {
-      throw new QmpError(`${failed}: Name or service not known`);
-    });
-    return { address, family, port: Number(port) % 0x10000 };
-  };
-  const to = await find(remote.data);
-  const from = local ? await find(local.data) : null;
+  if (remote.data.port === '') throw new QmpError('remote port not specified');
+  const to = await find(remote.data, 'localhost');
+  const from = local ? await find(local.data, '(null)') : null;
   const socket = createSocket(to.family === 6 ? 'udp6' : 'udp4');
   const arrived: Uint8Array[] = [];
   const readers: ((piece: Uint8Array | null) => void)[] = [];
@@ -56,4 +51,25 @@ export async function openDatagrams({ remote, local }: ChardevUdp): Promise<Byte
     close,
     destroy: close,
   };
+}
+
+/** Where an address is; `unnamed` stands for a host that is not named. */
+async function find(
+  { host, ...rest }: InetSocketAddress,
+  unnamed: string,
+): Promise<{ address?: string; family: number; port: number }> {
+  const shown = `${host === '' ? unnamed : host}:${rest.port}`;
+  const port = rest.port === '' ? 0 : portOf(rest.port, { ...rest, shown, protocol: 'udp' });
+  const family = familyOf(rest);
+  if (host === '' && unnamed === '(null)') return { family, port };
+  const places = await lookup(host === '' ? unnamed : host, { all: true }).catch(() => {
+    throw new QmpError(`address resolution failed for ${shown}: Name or service not known`);
+  });
+  const place = places.find((candidate) => family === 0 || candidate.family === family);
+  // An address of version 4 has one of version 6.
+  const [mapped] = places;
+  if (!place && mapped && family === 6) return { address: `::ffff:${mapped.address}`, family, port };
+  if (!place)
+    throw new QmpError(`address resolution failed for ${shown}: Address family for hostname not supported`);
+  return { ...place, port };
 }

@@ -1,31 +1,54 @@
 /** The command line of qemu-nbd. */
 import { MAX_STRING } from '../../nbd/index';
 import type { CacheMode, DetectZeroes } from '../../graph/index';
-import { ToolFailure } from '../../tools/failure';
+import { objectHelp } from '../../daemon/objects/help';
+import { NodeStore } from '../../files/node/store';
+import { readCheckedList, type ListDeclaration } from '../../tools/checkedlist';
+import { ToolFailure, ToolHelp } from '../../tools/failure';
 import { Getopt, type OptionTable } from '../../tools/getopt';
 import { readTrace } from '../../tools/trace';
 import { activatedSocket } from './activation';
 
-const VALUES: Readonly<Record<string, string>> = {
-  ...{ port: 'p', bind: 'b', socket: 'k', shared: 'e', 'export-name': 'x', description: 'D', offset: 'o' },
-  ...{ bitmap: 'B', format: 'f', 'load-snapshot': 'l', connect: 'c', trace: 'T' },
-};
-const SWITCHES: Readonly<Record<string, string>> = {
-  ...{ persistent: 't', verbose: 'v', 'allocation-depth': 'A', list: 'L', 'read-only': 'r', snapshot: 's' },
-  ...{ nocache: 'n', disconnect: 'd', help: 'h', version: 'V' },
-};
-const LONG_VALUES = [
-  ...['cache', 'aio', 'discard', 'detect-zeroes', 'object', 'tls-creds', 'tls-authz', 'tls-hostname'],
-  ...['pid-file', 'selinux-label', 'handshake-limit'],
+/** Long names in the order of the real tool, which lists them when one is shortened too much. */
+const LONG: readonly (readonly [name: string, code?: string])[] = [
+  ...([
+    ['help', 'h'],
+    ['version', 'V'],
+    ['verbose', 'v'],
+    ['list', 'L'],
+  ] as const),
+  ...([
+    ['bind', 'b'],
+    ['port', 'p'],
+    ['socket', 'k'],
+    ['offset', 'o'],
+  ] as const),
+  ...([
+    ['read-only', 'r'],
+    ['snapshot', 's'],
+    ['load-snapshot', 'l'],
+    ['nocache', 'n'],
+  ] as const),
+  ...([['connect', 'c'], ['disconnect', 'd'], ['cache'], ['allocation-depth', 'A'], ['aio']] as const),
+  ...([['discard'], ['detect-zeroes'], ['shared', 'e'], ['format', 'f'], ['persistent', 't']] as const),
+  ...([['export-name', 'x'], ['description', 'D'], ['bitmap', 'B'], ['object']] as const),
+  ...([['handshake-limit'], ['tls-creds'], ['tls-hostname'], ['tls-authz'], ['trace', 'T']] as const),
+  ...([['image-opts'], ['fork'], ['pid-file'], ['selinux-label']] as const),
 ];
+const SHORT = 'hVb:o:p:rsnc:dvk:e:f:tl:x:T:D:AB:L';
+const WITHOUT_VALUE: ReadonlySet<string> = new Set(['image-opts', 'fork']);
 const OPTIONS: OptionTable = {
-  short: 'hVb:o:p:rsnc:dvk:e:f:tl:x:T:D:AB:L',
-  long: [
-    ...Object.entries(VALUES).map(([name, code]) => ({ name, value: true, code })),
-    ...Object.entries(SWITCHES).map(([name, code]) => ({ name, value: false, code })),
-    ...LONG_VALUES.map((name) => ({ name, value: true, code: name })),
-    ...['image-opts', 'fork'].map((name) => ({ name, value: false, code: name })),
-  ],
+  short: SHORT,
+  long: LONG.map(([name, code = name]) => ({
+    name,
+    value: code.length === 1 ? SHORT.includes(`${code}:`) : !WITHOUT_VALUE.has(name),
+    code,
+  })),
+};
+
+const SNAPSHOT: ListDeclaration = {
+  name: 'snapshot',
+  types: { 'snapshot.id': 'str', 'snapshot.name': 'str' },
 };
 
 const CACHE_MODES: readonly string[] = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
@@ -38,8 +61,9 @@ export interface NbdCommandLine {
   format: string | null;
   readOnly: boolean;
   /** Bytes at the start of the image that are left out. */
-  offset: number;
+  offset: bigint;
   cache: CacheMode;
+  aio: 'native' | 'threads' | 'io_uring' | null;
   discard: 'ignore' | 'unmap';
   detectZeroes: DetectZeroes;
   /** The name or id of an internal snapshot. */
@@ -68,16 +92,17 @@ export interface NbdCommandLine {
   list: boolean;
 }
 
-/** Reads it; throws {@link ToolFailure} with the texts of the real tool. */
-export function readCommandLine(words: string[]): NbdCommandLine {
+/** Reads it; throws {@link ToolFailure} with the texts of the real tool, and {@link ToolHelp} where an option asks for help. */
+export async function readCommandLine(words: string[]): Promise<NbdCommandLine> {
   const line: NbdCommandLine = {
     print: null,
     image: '',
     imageOptions: false,
     format: null,
     readOnly: false,
-    offset: 0,
+    offset: 0n,
     cache: 'writeback',
+    aio: null,
     discard: 'ignore',
     detectZeroes: 'off',
     snapshot: null,
@@ -99,7 +124,7 @@ export function readCommandLine(words: string[]): NbdCommandLine {
     passedSocket: null,
     list: false,
   };
-  let device = false;
+  const warn = (text: string): void => void process.stderr.write(`qemu-nbd: warning: ${text}\n`);
   const seen = new Set<string>();
   const codes = new Set<string>();
   const once = (group: string, text: string): void => {
@@ -124,11 +149,6 @@ export function readCommandLine(words: string[]): NbdCommandLine {
       case 'L':
         line.list = true;
         break;
-      case 'c':
-        device = true;
-        break;
-      case 'd':
-        throw noDevices();
       case 'n':
       case 'cache':
         once('cache', '-n and --cache');
@@ -138,8 +158,9 @@ export function readCommandLine(words: string[]): NbdCommandLine {
         break;
       case 'aio':
         once('aio', '--aio');
-        if (!['native', 'threads', 'io_uring'].includes(value))
+        if (value !== 'native' && value !== 'threads' && value !== 'io_uring')
           throw new ToolFailure(`Invalid aio mode '${value}'`);
+        line.aio = value;
         break;
       case 'discard':
         once('discard', '--discard');
@@ -168,17 +189,21 @@ export function readCommandLine(words: string[]): NbdCommandLine {
         line.socket = value;
         break;
       case 'o':
-        line.offset = wholeNumber(value) ?? refuse(`Invalid offset '${value}'`);
+        line.offset = wholeNumber(value, -UINT64_MAX, UINT64_MAX) ?? refuse(`Invalid offset '${value}'`);
         break;
       case 'e':
-        line.shared = wholeNumber(value) ?? refuse(`Invalid shared device number '${value}'`);
+        line.shared = Number(
+          wholeNumber(value, 0n, INT32_MAX) ?? refuse(`Invalid shared device number '${value}'`),
+        );
         break;
       case 'handshake-limit':
-        line.handshakeSeconds = wholeNumber(value) ?? refuse(`Invalid handshake limit '${value}'`);
+        line.handshakeSeconds = Number(
+          wholeNumber(value, 0n, INT32_MAX) ?? refuse(`Invalid handshake limit '${value}'`),
+        );
         break;
       case 'l':
         line.readOnly = true;
-        line.snapshot = readSnapshot(value);
+        line.snapshot = readSnapshot(value, warn);
         break;
       case 'r':
         line.readOnly = true;
@@ -222,14 +247,21 @@ export function readCommandLine(words: string[]): NbdCommandLine {
       case 'tls-hostname':
         line.tls.hostname = value;
         break;
-      case 'object':
+      case 'object': {
+        const help = objectHelp(value);
+        if (help !== null) throw new ToolHelp(help);
         line.objects.push(value);
         break;
+      }
       case 'T':
-        readTrace(value, (text) => void process.stderr.write(`qemu-nbd: warning: ${text}\n`));
+        await readTrace(value, {
+          files: new NodeStore(),
+          warn,
+          complain: (text) => void process.stderr.write(`qemu-nbd${text}\n`),
+        });
         break;
       default:
-        // -v and what has no meaning here.
+        // -v, what has no meaning here, and what is refused below.
         break;
     }
   }
@@ -237,22 +269,24 @@ export function readCommandLine(words: string[]): NbdCommandLine {
   if (line.list) {
     checkList(line, codes, parser.operands);
     checkTls(line);
+    checkLabel(line, codes);
     return line;
   }
+  const device = codes.has('c') || codes.has('d');
   const [image, ...more] = parser.operands;
   if (image === undefined || more.length > 0)
     throw new ToolFailure('Invalid number of arguments', ["Try `qemu-nbd --help' for more information."]);
   line.image = image;
-  if (device)
-    throw line.tls.creds === undefined
-      ? noDevices()
-      : new ToolFailure('TLS is not supported with a host device');
   checkTls(line);
+  if (codes.has('c') && line.tls.creds !== undefined)
+    throw new ToolFailure('TLS is not supported with a host device');
+  checkLabel(line, codes);
+  if (device) throw noDevices();
   return line;
 }
 
 /** Options that say how an image is to be served. */
-const SERVING = ['o', 'x', 'D', 'B', 'A', 'f', 'n', 'cache', 'discard', 'aio', 'l'];
+const SERVING = ['c', 'd', 'o', 'x', 'D', 'B', 'A', 'f', 'n', 'cache', 'discard', 'aio', 'l'];
 
 function checkList({ fork }: NbdCommandLine, codes: ReadonlySet<string>, operands: readonly string[]): void {
   const incompatible = (what: string) => new ToolFailure(`List mode is incompatible with ${what}`);
@@ -274,6 +308,12 @@ function checkTls({ tls, list }: NbdCommandLine): void {
   }
 }
 
+/** A label is that of a Unix socket. It is read and not set: Node.js cannot. */
+function checkLabel({ socket }: NbdCommandLine, codes: ReadonlySet<string>): void {
+  if (codes.has('selinux-label') && socket === null)
+    throw new ToolFailure('--selinux-label is not permitted without --socket');
+}
+
 function noDevices(): ToolFailure {
   return new ToolFailure(
     'kernel devices are not available: the kernel lets no program of Node.js set up /dev/nbd*',
@@ -284,24 +324,29 @@ function refuse(text: string): never {
   throw new ToolFailure(text);
 }
 
-function wholeNumber(text: string): number | null {
-  if (!/^(\d+|0[xX][0-9a-fA-F]+)$/.test(text)) return null;
-  const number = Number(text);
-  return Number.isSafeInteger(number) ? number : null;
+const UINT64_MAX = (1n << 64n) - 1n;
+const INT32_MAX = (1n << 31n) - 1n;
+
+/** As strtol(3) reads it; null: it is none, or out of its range. */
+function wholeNumber(text: string, least: bigint, most: bigint): bigint | null {
+  const match = /^[ \t\n\v\f\r]*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)$/.exec(text);
+  if (!match) return null;
+  const [, sign, digits = ''] = match;
+  const value = BigInt(/^0[0-7]+$/.test(digits) ? `0o${digits}` : digits) * (sign === '-' ? -1n : 1n);
+  return value >= least && value <= most ? value : null;
 }
 
-function readSnapshot(text: string): { id?: string; name?: string } {
+function readSnapshot(text: string, warn: (text: string) => void): { id?: string; name?: string } {
   if (!text.startsWith('snapshot.')) return { id: text, name: text };
-  const found: { id?: string; name?: string } = {};
-  for (const part of text.split(',')) {
-    const match = /^snapshot\.(id|name)=(.*)$/.exec(part);
-    if (!match) {
-      const [key = ''] = part.split('=');
-      throw new ToolFailure(`Invalid parameter '${key}'`, [
-        `qemu-nbd: Failed in parsing snapshot param \`${text}'`,
-      ]);
-    }
-    found[match[1] as 'id' | 'name'] = match[2] ?? '';
+  try {
+    const values = readCheckedList(text, SNAPSHOT, warn);
+    const [id, name] = [values.get('snapshot.id')?.toString(), values.get('snapshot.name')?.toString()];
+    return { ...(id !== undefined && { id }), ...(name !== undefined && { name }) };
+  } catch (error) {
+    if (!(error instanceof ToolFailure)) throw error;
+    throw new ToolFailure(error.message, [
+      ...error.hints,
+      `qemu-nbd: Failed in parsing snapshot param \`${text}'`,
+    ]);
   }
-  return found;
 }

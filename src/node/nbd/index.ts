@@ -2,14 +2,13 @@
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { exportBitmap } from '../../daemon/exports/bitmaps';
-import { objectHelp } from '../../daemon/objects/help';
 import type { ObjectTable } from '../../daemon/objects/table';
 import { Permission } from '../../files/locks';
 import { checkUsable } from '../../graph/bitmaps';
-import { BlockGraph, type BlockUser } from '../../graph/index';
+import { BlockGraph, type BlockUser, type CacheMode } from '../../graph/index';
 import { NbdServer, type NbdExport, type Upgrade } from '../../nbd/index';
 import type { SocketAddress } from '../../qapi/index';
-import { toFailure, ToolFailure, step } from '../../tools/failure';
+import { toFailure, ToolExit, ToolFailure, ToolHelp, step } from '../../tools/failure';
 import { ToolObjects } from '../../tools/objects';
 import { splitOptions } from '../../tools/optionlist';
 import { versionText } from '../../tools/version';
@@ -26,14 +25,9 @@ import { overTemporaryFile } from './snapshot';
 /** Resolves with the exit code when the server has ended. */
 export async function runNbd(words: string[]): Promise<number> {
   try {
-    const line = readCommandLine(words);
+    const line = await readCommandLine(words);
     if (line.print !== null) {
       process.stdout.write(line.print === 'help' ? nbdHelp() : versionText('qemu-nbd'));
-      return 0;
-    }
-    const help = line.objects.map((value) => objectHelp(value)).find((text) => text !== null);
-    if (help !== undefined) {
-      process.stdout.write(help);
       return 0;
     }
     if (line.list) {
@@ -42,11 +36,16 @@ export async function runNbd(words: string[]): Promise<number> {
     }
     return line.fork && !isInBackground() ? await goOnInBackground() : await serve(line);
   } catch (error) {
+    if (error instanceof ToolHelp) process.stdout.write(error.text);
+    if (error instanceof ToolExit) return error.code;
     const failure = toFailure(error);
     process.stderr.write([`qemu-nbd: ${failure.message}`, ...failure.hints, ''].join('\n'));
     return failure.code;
   }
 }
+
+/** Cache modes that pass the cache of the host by. */
+const DIRECT: readonly CacheMode[] = ['none', 'off', 'directsync'];
 
 /** Where the server is, or is to be. */
 function addressOf({ socket, bind, port, passedSocket }: NbdCommandLine): SocketAddress {
@@ -149,7 +148,7 @@ function writePidFile(path: string): void {
   try {
     writeFileSync(path, `${process.pid}\n`);
   } catch (error) {
-    throw new ToolFailure(`cannot create PID file: Could not create '${path}': ${strerrorOf(error)}`);
+    throw new ToolFailure(`Could not create '${path}': ${strerrorOf(error)}`);
   }
 }
 
@@ -161,11 +160,16 @@ async function open(graph: BlockGraph, line: NbdCommandLine): Promise<NbdExport>
   const permissions = { perm, shared: Permission.ALL };
   const onTop = line.snapshotFile;
   const opened = await step(`Failed to blk_new_open '${image}': `, async () => {
+    if (line.aio === 'native' && !DIRECT.includes(line.cache)) {
+      throw new ToolFailure(
+        'aio=native was specified, but it requires cache.direct=on, which was not specified.',
+      );
+    }
     const user = await graph.openImage({
       ...(imageOptions
         ? {
             options: Object.fromEntries(
-              splitOptions(image, 'driver').map(({ key, value }) => [key, value ?? 'on']),
+              splitOptions(image, 'file').map(({ key, value }) => [key, value ?? 'on']),
             ),
           }
         : { filename: image }),
@@ -179,7 +183,7 @@ async function open(graph: BlockGraph, line: NbdCommandLine): Promise<NbdExport>
     return onTop ? overTemporaryFile(graph, user, line.readOnly, permissions) : user;
   });
   if (line.snapshot) showSnapshot(opened, line.snapshot);
-  const device = line.offset === 0 ? opened : await behind(graph, opened, line, permissions);
+  const device = line.offset === 0n ? opened : await behind(graph, opened, line, permissions);
   // Its size is told to clients once.
   await device.setPermissions(perm, Permission.ALL & ~Permission.RESIZE);
   const bitmaps = line.bitmaps.map((name) => {
@@ -204,13 +208,18 @@ async function open(graph: BlockGraph, line: NbdCommandLine): Promise<NbdExport>
 
 function showSnapshot(user: BlockUser, wanted: { id?: string; name?: string }): void {
   const snapshots = user.snapshots();
-  const list = snapshots?.list() ?? [];
+  if (!snapshots) {
+    throw new ToolFailure(
+      `Failed to load snapshot: Block format '${user.node.driver}' used by device '' does not support temporarily loading internal snapshots`,
+    );
+  }
+  const list = snapshots.list();
   const index = list.findIndex(({ id, name }) =>
     wanted.id === wanted.name
       ? id === wanted.id || name === wanted.name
       : (wanted.id === undefined || id === wanted.id) && (wanted.name === undefined || name === wanted.name),
   );
-  if (!snapshots || index < 0) throw new ToolFailure("Failed to load snapshot: Can't find snapshot");
+  if (index < 0) throw new ToolFailure("Failed to load snapshot: Can't find snapshot");
   snapshots.show(index);
 }
 
@@ -222,12 +231,14 @@ async function behind(
   permissions: { perm: number; shared: number },
 ): Promise<BlockUser> {
   const length = opened.length();
-  if (offset > length) {
+  const signed = BigInt.asIntN(64, offset);
+  if (signed < 0n) throw new ToolFailure(`Value '${signed}' is out of range for parameter 'offset'`);
+  if (signed > length) {
     throw new ToolFailure(
-      `Offset (${offset}) cannot be greater than size of the containing file (${length})`,
+      `Offset (${signed}) cannot be greater than size of the containing file (${length})`,
     );
   }
-  const options = { driver: 'raw', 'node-name': 'window', offset, file: opened.node.name };
+  const options = { driver: 'raw', 'node-name': 'window', offset: Number(signed), file: opened.node.name };
   await graph.blockdevAdd({ ...options, 'read-only': readOnly, discard });
   const user = await graph.attach({ nodeName: 'window' }, permissions);
   await opened.close();

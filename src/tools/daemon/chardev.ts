@@ -1,7 +1,7 @@
 /** The option --chardev: from its list of options to what chardev-add takes. */
 import type { ChardevBackend, ChardevCommon, SocketAddressLegacy } from '../../qapi/index';
 import { ToolFailure } from '../failure';
-import { readCreateValue, splitOptions } from '../optionlist';
+import { readCheckedList, type ListDeclaration } from '../checkedlist';
 
 /** One --chardev. */
 export interface InitialChardev {
@@ -11,39 +11,26 @@ export interface InitialChardev {
   readonly mux: boolean;
 }
 
-/** Options that are not text. */
-const TYPES: Readonly<Record<string, 'bool' | 'num' | 'size'>> = {
-  ...typed('bool', 'server', 'wait', 'delay', 'nodelay', 'telnet', 'tn3270', 'websocket', 'signal', 'mux'),
-  ...typed('bool', 'append', 'logappend', 'ipv4', 'ipv6', 'abstract', 'tight', 'mouse', 'clipboard'),
-  ...typed('num', 'to', 'reconnect', 'width', 'height', 'cols', 'rows'),
-  ...typed('size', 'size'),
+const CHARDEV: ListDeclaration = {
+  name: 'chardev',
+  implied: 'backend',
+  types: {
+    ...typed('str', 'backend', 'path', 'input-path', 'host', 'port', 'localaddr', 'localport', 'fd'),
+    ...typed('str', 'tls-creds', 'tls-authz', 'chardev', 'logfile', 'name'),
+    ...typed('bool', 'server', 'wait', 'delay', 'nodelay', 'telnet', 'tn3270', 'websocket', 'signal', 'mux'),
+    ...typed('bool', 'append', 'logappend', 'ipv4', 'ipv6', 'abstract', 'tight', 'mouse', 'clipboard'),
+    ...typed('num', 'to', 'reconnect', 'width', 'height', 'cols', 'rows', 'debug'),
+    ...typed('size', 'size'),
+  },
 };
-
-const TEXTS: ReadonlySet<string> = new Set([
-  ...['backend', 'id', 'path', 'input-path', 'host', 'port', 'localaddr', 'localport', 'fd'],
-  ...['tls-creds', 'tls-authz', 'chardev', 'logfile', 'name', 'fqdn'],
-]);
 
 function typed<T extends string>(type: T, ...names: string[]): Record<string, T> {
   return Object.fromEntries(names.map((name) => [name, type]));
 }
 
 /** The values of one list. */
-class Values {
-  private readonly values = new Map<string, string | number | boolean>();
-
-  constructor(text: string) {
-    for (const { key, value } of splitOptions(text, 'backend')) {
-      const type = TYPES[key] ?? (TEXTS.has(key) ? 'str' : undefined);
-      if (type === undefined) throw new ToolFailure(`Invalid parameter '${key}'`);
-      this.values.set(key, readCreateValue({ name: key, type }, value ?? 'on'));
-      if (key === 'id' && !/^[A-Za-z][A-Za-z0-9._-]*$/.test(value ?? '')) {
-        throw new ToolFailure("Parameter 'id' expects an identifier", [
-          "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
-        ]);
-      }
-    }
-  }
+export class ChardevList {
+  constructor(private readonly values: ReadonlyMap<string, string | number | boolean>) {}
 
   text(key: string): string | undefined {
     return this.values.get(key)?.toString();
@@ -69,20 +56,22 @@ class Values {
   }
 }
 
-/** Reads the value of --chardev. Throws what the real tool says. */
-export function readChardev(text: string): InitialChardev {
-  const values = new Values(text);
+/** Reads the value of --chardev as a list. Throws what the real tool says, and a `ToolHelp` where the list asks for help. */
+export function readChardevList(text: string, warn: (text: string) => void): ChardevList {
+  return new ChardevList(readCheckedList(text, CHARDEV, warn));
+}
+
+/** What the list makes. Throws what the real tool says. */
+export function readChardev(values: ChardevList): InitialChardev {
   const id = values.text('id');
   const backend = values.text('backend');
   if (backend === undefined || id === undefined) {
-    throw new ToolFailure(
-      backend === undefined && id !== undefined ? 'chardev: "" missing backend' : 'chardev: no id specified',
-    );
+    throw new ToolFailure(id === undefined ? 'chardev: no id specified' : `chardev: "${id}" missing backend`);
   }
   return { id, backend: readBackend(backend, values), mux: values.isOn('mux') ?? false };
 }
 
-function readBackend(name: string, values: Values): ChardevBackend {
+function readBackend(name: string, values: ChardevList): ChardevBackend {
   const common: ChardevCommon = values.pick('logfile', 'logappend');
   switch (name) {
     case 'null':
@@ -123,8 +112,10 @@ function readBackend(name: string, values: Values): ChardevBackend {
   }
 }
 
-function readUdp(common: ChardevCommon, values: Values): ChardevBackend {
-  const port = values.need('port', 'udp: remote port not specified');
+function readUdp(common: ChardevCommon, values: ChardevList): ChardevBackend {
+  const unspecified = 'udp: remote port not specified';
+  const port = values.need('port', unspecified);
+  if (port === '') throw new ToolFailure(`chardev: ${unspecified}`);
   const families = values.pick('ipv4', 'ipv6');
   const remote: SocketAddressLegacy = {
     type: 'inet',
@@ -139,10 +130,14 @@ function readUdp(common: ChardevCommon, values: Values): ChardevBackend {
   return { type: 'udp', data: { ...common, remote, local } };
 }
 
-function readSocket(common: ChardevCommon, values: Values): ChardevBackend {
+function readSocket(common: ChardevCommon, values: ChardevList): ChardevBackend {
+  const addr = readAddress(values);
   const server = values.isOn('server') ?? false;
-  const noDelay =
-    values.isOn('nodelay') ?? (values.isOn('delay') === undefined ? undefined : !values.isOn('delay'));
+  const delay = values.isOn('delay');
+  const named = values.isOn('nodelay');
+  if (delay !== undefined && named !== undefined)
+    throw new ToolFailure("'delay' and 'nodelay' are mutually exclusive");
+  const noDelay = delay === undefined ? named : !delay;
   // On the command line a server waits for its first client unless it is told not to.
   const wait = values.isOn('wait') ?? (server ? true : undefined);
   return {
@@ -150,7 +145,7 @@ function readSocket(common: ChardevCommon, values: Values): ChardevBackend {
     data: {
       ...common,
       ...values.pick('tls-creds', 'tls-authz', 'telnet', 'tn3270', 'websocket', 'reconnect'),
-      addr: readAddress(values),
+      addr,
       server,
       ...(wait !== undefined && { wait }),
       ...(noDelay !== undefined && { nodelay: noDelay }),
@@ -158,17 +153,16 @@ function readSocket(common: ChardevCommon, values: Values): ChardevBackend {
   };
 }
 
-function readAddress(values: Values): SocketAddressLegacy {
-  const path = values.text('path');
-  const host = values.text('host');
+function readAddress(values: ChardevList): SocketAddressLegacy {
+  const [path, fd, host] = [values.text('path'), values.text('fd'), values.text('host')];
   const port = values.text('port');
-  if (path !== undefined) {
-    if (host !== undefined) throw new ToolFailure("None or one of 'path', 'fd' or 'host' option required.");
-    return { type: 'unix', data: { path, ...values.pick('abstract', 'tight') } };
+  if ([path, fd, host].filter((place) => place !== undefined).length > 1) {
+    throw new ToolFailure("None or one of 'path', 'fd' or 'host' option required.");
   }
-  if (host !== undefined || port !== undefined) {
+  if (path !== undefined) return { type: 'unix', data: { path, ...values.pick('abstract', 'tight') } };
+  if (host !== undefined) {
     if (port === undefined) throw new ToolFailure('chardev: socket: no port given');
-    return { type: 'inet', data: { host: host ?? '', port, ...values.pick('to', 'ipv4', 'ipv6') } };
+    return { type: 'inet', data: { host, port, ...values.pick('to', 'ipv4', 'ipv6') } };
   }
-  return { type: 'fd', data: { str: values.text('fd') ?? '' } };
+  return { type: 'fd', data: { str: fd ?? '' } };
 }

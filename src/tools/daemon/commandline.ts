@@ -25,10 +25,15 @@ export const daemonOptions: readonly ShellOption[] = optionNames(OPTIONS).map(({
   ...(value && { value: names.at(-1)?.replace(/^-+/, '').toUpperCase() ?? '' }),
 }));
 
+/** The code of a word that is no option. */
+export const STRAY = 'stray';
+
 /** An option that is acted on after start-up. */
 export interface GivenOption {
   code: string;
   value: string;
+  /** As it was typed. */
+  typed: string;
 }
 
 /** What the command line says. */
@@ -45,16 +50,22 @@ export interface CommandLine {
 export function readCommandLine(words: string[]): CommandLine {
   const line: CommandLine = { print: null, options: [], pidFile: null, daemonize: false };
   const parser = new Getopt(words, OPTIONS);
+  let strays = 0;
+  // Words that are no options are met in the order of the line. As with the real daemon, nobody looks behind a `--`.
+  const meet = (operands: readonly string[]): void => {
+    for (const value of operands.slice(strays)) line.options.push({ code: STRAY, value, typed: value });
+    strays = operands.length;
+  };
   for (let found = parser.next(); found; found = parser.next()) {
+    meet(parser.operands);
     if (found.kind === 'mistake') throw new ToolFailure(found.text);
     const { code, value } = found;
     if (code === 'h' || code === 'V')
       return { ...line, print: code === 'h' ? daemonHelp() : versionText(PROGRAM) };
     if (code === 'daemonize') line.daemonize = true;
     else if (code === 'pidfile') line.pidFile = value;
-    else line.options.push({ code, value });
+    else line.options.push({ code, value, typed: parser.typed });
   }
-  const [extra] = parser.operands;
-  if (extra !== undefined) throw new ToolFailure(`${extra}: Unexpected argument`);
+  meet(parser.operands.slice(0, parser.operandsBeforeEnd));
   return line;
 }

@@ -7,25 +7,28 @@ import {
   QmpError,
   visitKeyval,
   visitType,
-  type KeyvalObject,
+  type MonitorOptions,
   type NbdServerOptions,
   type ObjectOptions,
   type QmpValue,
 } from '../../qapi/index';
-import { toFailure, ToolFailure } from '../failure';
-import { readChardev } from './chardev';
+import { asksForHelp } from '../checkedlist';
+import { toFailure, ToolExit, ToolFailure, ToolHelp } from '../failure';
+import { readChardev, readChardevList } from './chardev';
 import { readTrace } from '../trace';
-import { PROGRAM, type GivenOption } from './commandline';
+import { PROGRAM, STRAY, type GivenOption } from './commandline';
 
 /** How the program is told of what an option says. */
 export interface OptionHost {
   print(text: string): void;
-  /** An option that only asked for help: the daemon is to be ended, and nothing after it is done. */
-  end(): Promise<void>;
+  /** An option that only asked for help, or has said what is wrong: the daemon is to be ended with this exit code. */
+  end(code: number): Promise<void>;
   /** What warnings are about from now on: the program and the option at work; nothing for commands of a monitor. */
   cause(prefix: string): void;
   /** A remark on the option at work. */
   warn(text: string): void;
+  /** A line that is about a file: what comes behind the name of the program. */
+  complain(line: string): void;
   /** Character devices may use the standard input and output. */
   readonly hasInput: boolean;
 }
@@ -36,14 +39,15 @@ export async function applyOptions(
   options: readonly GivenOption[],
   host: OptionHost,
 ): Promise<void> {
-  for (const { code, value } of options) {
+  for (const { code, value, typed } of options) {
     if (daemon.hasEnded) return;
-    const option = `--${code === 'T' ? 'trace' : code} ${value}: `;
-    host.cause(`${PROGRAM}: ${option}`);
+    host.cause(`${PROGRAM}: ${typed}: `);
     try {
       await act(daemon, code, value, host);
     } catch (error) {
-      throw toFailure(error).prefixed(option);
+      if (!(error instanceof ToolExit)) throw toFailure(error).prefixed(`${typed}: `);
+      if (error instanceof ToolHelp) host.print(error.text);
+      return host.end(error.code);
     }
   }
   host.cause('');
@@ -54,7 +58,7 @@ async function act(daemon: Daemon, code: string, value: string, host: OptionHost
     case 'blockdev':
       return execute(daemon, 'blockdev-add', readTyped('BlockdevOptions', value, 'driver'));
     case 'object':
-      return addObject(daemon, value, host);
+      return addObject(daemon, value);
     case 'export':
       return execute(daemon, 'block-export-add', readTyped('BlockExportOptions', value, 'type'));
     case 'nbd-server':
@@ -63,26 +67,32 @@ async function act(daemon: Daemon, code: string, value: string, host: OptionHost
       return addChardev(daemon, value, host);
     case 'monitor':
       return addMonitor(daemon, value);
+    case STRAY:
+      throw new ToolFailure('Unexpected argument');
     default:
-      readTrace(value, (text) => host.warn(text));
+      return readTrace(value, {
+        files: daemon.environment.files,
+        warn: (text) => host.warn(text),
+        complain: (line) => host.complain(line),
+      });
   }
 }
 
-async function addObject(daemon: Daemon, value: string, host: OptionHost): Promise<void> {
+function addObject(daemon: Daemon, value: string): Promise<void> {
   const help = objectHelp(value);
-  if (help === null) return daemon.addObject(readTyped('ObjectOptions', value, 'qom-type') as ObjectOptions);
-  host.print(help);
-  await host.end();
+  if (help !== null) throw new ToolHelp(help);
+  return daemon.addObject(readTyped('ObjectOptions', value, 'qom-type') as ObjectOptions);
 }
 
 async function addChardev(daemon: Daemon, value: string, host: OptionHost): Promise<void> {
-  if (value === 'help' || value === '?') {
+  const values = readChardevList(value, (text) => host.warn(text));
+  if (asksForHelp(values.text('backend') ?? '')) {
     const kinds = (await daemon.execute('query-chardev-backends')).return as { name: string }[];
-    host.print(`Available chardev backend types: \n${kinds.map(({ name }) => `  ${name}\n`).join('')}`);
-    await host.end();
-    return;
+    throw new ToolHelp(
+      `Available chardev backend types: \n${kinds.map(({ name }) => `  ${name}\n`).join('')}`,
+    );
   }
-  const { id, backend, mux } = readChardev(value);
+  const { id, backend, mux } = readChardev(values);
   if (backend.type === 'stdio' && !host.hasInput) throw new ToolFailure('cannot use stdio with -daemonize');
   const base = mux ? `${id}-base` : id;
   await daemon.addChardev(base, backend);
@@ -90,10 +100,10 @@ async function addChardev(daemon: Daemon, value: string, host: OptionHost): Prom
 }
 
 function addMonitor(daemon: Daemon, value: string): void {
-  const { chardev, mode, pretty } = readMonitor(value);
+  const { chardev, mode, pretty } = readTyped('MonitorOptions', value, 'chardev') as MonitorOptions;
   daemon.checkChardev(chardev);
   if (mode === 'readline') throw new ToolFailure('Only QMP is supported');
-  daemon.addMonitor(chardev, pretty);
+  daemon.addMonitor(chardev, pretty ?? false);
 }
 
 async function execute(daemon: Daemon, command: string, args: QmpValue): Promise<void> {
@@ -103,39 +113,6 @@ async function execute(daemon: Daemon, command: string, args: QmpValue): Promise
 
 /** A value of a type of the schema, as JSON or as key=value,... */
 function readTyped(type: string, text: string, impliedKey?: string): QmpValue {
-  if (text === 'help' || text === '?') throw new ToolFailure('Help is not available for this option');
   if (text.startsWith('{')) return visitType(type, parseJson(text));
   return visitKeyval(type, parseKeyval(text, impliedKey));
-}
-
-interface MonitorRequest {
-  chardev: string;
-  mode: string;
-  pretty: boolean;
-}
-
-/** --monitor, whose options the schema does not have. They are looked at in the order of the real tool. */
-function readMonitor(text: string): MonitorRequest {
-  const isJson = text.startsWith('{');
-  const options = (isJson ? parseJson(text) : parseKeyval(text, 'chardev')) as KeyvalObject;
-  const mode = options.mode ?? 'control';
-  if (mode !== 'control' && mode !== 'readline') {
-    throw new ToolFailure(`Parameter 'mode' does not accept value '${typeof mode === 'string' ? mode : ''}'`);
-  }
-  const pretty = readSwitch('pretty', options.pretty);
-  if (typeof options.chardev !== 'string') throw new ToolFailure("Parameter 'chardev' is missing");
-  for (const key of Object.keys(options)) {
-    if (!['id', 'mode', 'pretty', 'chardev'].includes(key))
-      throw new ToolFailure(`Parameter '${key}' is unexpected`);
-  }
-  return { chardev: options.chardev, mode, pretty };
-}
-
-function readSwitch(name: string, value: unknown): boolean {
-  if (value === undefined || value === false) return false;
-  if (value === true) return true;
-  const text = typeof value === 'string' ? value : '';
-  if (['on', 'yes', 'true', 'y'].includes(text)) return true;
-  if (['off', 'no', 'false', 'n'].includes(text)) return false;
-  throw new ToolFailure(`Parameter '${name}' expects 'on' or 'off'`);
 }

@@ -48,16 +48,21 @@ async function run(seat: DaemonSeat, words: string[], context: ToolContext): Pro
   }
   const daemon = await seat.restart();
   let cause = '';
+  let ended = 0;
   seat.warn((text) => context.stderr(`${cause}warning: ${text}\n`));
   try {
     await applyOptions(daemon, options, {
       print: (text) => context.stdout(text),
-      end: async () => void (await seat.restart()),
+      end: async (code) => {
+        ended = code;
+        await seat.restart();
+      },
       cause: (prefix) => (cause = prefix),
       warn: (text) => context.stderr(`${cause}warning: ${text}\n`),
+      complain: (line) => context.stderr(`${PROGRAM}${line}\n`),
       hasInput: true,
     });
-    return 0;
+    return ended;
   } catch (error) {
     // A process would be gone with all that its first options did.
     await seat.restart();
@@ -72,5 +77,5 @@ function here(option: GivenOption): GivenOption {
   const value = /^(?:backend=)?stdio(?=,|$)/.test(option.value)
     ? option.value.replace('stdio', 'null')
     : option.value;
-  return option.code === 'chardev' ? { code: 'chardev', value } : option;
+  return option.code === 'chardev' ? { ...option, value } : option;
 }
