@@ -69,10 +69,15 @@ test('two devices of one page talk to each other', async () => {
   expect(await filenames()).toEqual(['c unix:qmp', 's unix:qmp,server=on']);
   await daemon.execute('chardev-remove', { id: 'c' });
   await expect.poll(filenames).toEqual(['s disconnected:unix:qmp,server=on']);
-  const inet = { addr: { type: 'inet', data: { host: 'localhost', port: '1' } } };
-  for (const server of [true, false]) {
-    const { error } = await add('x', { type: 'socket', data: { ...inet, server } });
-    expect(error?.desc).toContain('Sockets of type inet are not available: a browser lets no page');
+  const inet = { type: 'inet', data: { host: 'localhost', port: '1' } };
+  const vsock = { type: 'vsock', data: { cid: '1', port: '1' } };
+  for (const [addr, server] of [
+    [inet, true],
+    [vsock, true],
+    [vsock, false],
+  ] as const) {
+    const { error } = await add('x', { type: 'socket', data: { addr, server } });
+    expect(error?.desc).toContain(`Sockets of type ${addr.type} are not available: a browser lets no page`);
   }
   await daemon.end();
 });
