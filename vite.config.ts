@@ -102,6 +102,8 @@ export default defineConfig(({ mode }) => ({
     globalSetup: ['test/setup/global.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // Many tests race with programs of others, whose words depend on who is first; what is wrong here fails again.
+    retry: 1,
     // What a page or a real daemon does in its own time; it ends at once when it is so.
     expect: { poll: { timeout: 20_000 } },
     // The tests start real tools and a browser on machines with few cores.
