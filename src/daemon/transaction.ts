@@ -40,17 +40,18 @@ export async function runTransaction(
   context: CommandContext,
 ): Promise<void> {
   const grouped = properties['completion-mode'] === 'grouped';
+  const alone = grouped ? list.find(({ type }) => !GROUPABLE.includes(type)) : undefined;
+  if (alone) {
+    throw new QmpError(
+      `Action '${alone.type}' does not support transaction property completion-mode = grouped`,
+    );
+  }
   const inside: ActionContext = { ...context, group: grouped ? new JobTransaction() : null };
   const begun: BegunAction[] = [];
   let failure: { error: unknown } | null = null;
   context.graph.drain();
   try {
     for (const action of list) {
-      if (grouped && !GROUPABLE.includes(action.type)) {
-        throw new QmpError(
-          `Action '${action.type}' does not support transaction property completion-mode = grouped`,
-        );
-      }
       begun.push(await begin(actions, action.type, action.data, inside));
     }
   } catch (error) {

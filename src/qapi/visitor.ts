@@ -5,6 +5,7 @@
  * asked for are found when their object is left. There are two kinds: for JSON, where values have types, and for the
  * text of command lines (keyval.ts), where everything is a string. Texts: qmp.md 3, and the recorded fixtures.
  */
+import { NameTable } from './name-table';
 import { dictOrder } from './dict-order';
 import { QmpError } from './errors';
 import {
@@ -229,10 +230,17 @@ class InputVisitor {
         typeof chosen === 'string' ? current.variants.get(chosen) : undefined;
       current = variant === undefined ? undefined : (findType(variant) as ObjectType);
     }
-    const [unexpected] = dictOrder([...left]);
+    const unexpected = left.size > 1 ? firstLeft(Object.keys(input), left) : [...left][0];
     if (unexpected !== undefined) throw new QmpError(`Parameter '${prefix}${unexpected}' is unexpected`);
     return output;
   }
+}
+
+/** Of several members that do not belong there the one that the real daemon names. */
+function firstLeft(members: readonly string[], left: ReadonlySet<string>): string | undefined {
+  const table = new NameTable(dictOrder(members));
+  for (const name of members) if (!left.has(name)) table.remove(name);
+  return table.list().at(-1);
 }
 
 function kindOfType(type: SchemaType): string {

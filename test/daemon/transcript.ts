@@ -200,7 +200,7 @@ function maskTool(line: string): string {
 const isReply = (line: string): boolean => line.includes('"return": ');
 
 /** Takes out what differs from run to run, and what 10.0 has and 9.1 has not. */
-class Mask {
+export class Mask {
   private readonly names = new Map<string, string>();
 
   apply(line: string): string {

@@ -11,7 +11,7 @@ import {
 } from '../../qapi/index';
 import type { Upgrade } from '../../nbd/index';
 import type { DaemonEnvironment } from '../environment';
-import { NameTable } from '../objects/order';
+import { NameTable } from '../../qapi/name-table';
 import { NullDevice, type CharDevice, type CharFrontend, type ChardevKind } from './device';
 import { openFileStream } from './file';
 import { LogFile } from './logfile';

@@ -3,7 +3,7 @@ import { GraphError } from '../../graph/index';
 import { QmpError, type ObjectOptions } from '../../qapi/index';
 import { KINDS, UNAVAILABLE } from './kinds';
 import type { DaemonObject, ObjectHost, ObjectLookup } from './object';
-import { NameTable } from './order';
+import { NameTable } from '../../qapi/name-table';
 import type { Upgrade } from '../../nbd/index';
 import type { TlsCredentials, TlsSupport } from './tls-creds';
 

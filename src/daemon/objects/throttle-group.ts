@@ -51,6 +51,8 @@ class ThrottleGroup implements DaemonObject {
 
   constructor(private readonly context: MakeContext) {
     this.limits = readLimits(context.properties);
+    // This property is checked when it is set, the others together when all are.
+    if (context.properties.limits !== undefined) checkLimits(this.limits);
   }
 
   private get groups(): ThrottleGroups {

@@ -1,7 +1,7 @@
 /** The tree of objects and the paths through it: `/objects/ID`, `/chardevs/ID`, and the ends of such paths. */
 import { QmpError, type QmpValue } from '../../qapi/index';
 import type { PropertyHolder, PropertyInfo, PropertyValue } from './object';
-import { NameTable } from './order';
+import { NameTable } from '../../qapi/name-table';
 import { propertiesOf } from './types';
 
 /** Something that has children by name. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { NameTable } from '../../../src/daemon/objects/order';
+import { NameTable } from '../../src/qapi/name-table';
 
 test('has each name once, whatever comes and goes', () => {
   const name = fc.string({ maxLength: 4 });

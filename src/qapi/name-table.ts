@@ -1,5 +1,6 @@
 /**
- * The order in which QEMU lists the children of a place in its tree of objects.
+ * The order of names that QEMU keeps in a hash table of GLib: the children of a place in its tree of objects, the members of
+ * a request that have not been read yet.
  *
  * They are kept in a hash table of GLib: open addressing with quadratic steps over 2^n slots, the first slot found modulo a
  * prime, the table made to fit when a name comes. Lists give the slots from the last one to the first.
