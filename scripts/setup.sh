@@ -30,6 +30,7 @@ needed=(
 # a file -> Debian package, for what is no command
 needed_files=(
   '/usr/lib/ipxe/ipxe.iso ipxe'
+  '/usr/lib/python3/dist-packages/nbd.py python3-libnbd'
   '/usr/share/gocode/src/github.com/digitalocean/go-qemu/qmp/socket.go golang-github-digitalocean-go-qemu-dev'
 )
 

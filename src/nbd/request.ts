@@ -75,6 +75,7 @@ function allowedFlags(request: Request, agreement: Agreement): number {
       return CommandFlag.FUA | CommandFlag.NO_HOLE | CommandFlag.FAST_ZERO;
     case Command.BLOCK_STATUS:
       return (
+        CommandFlag.FUA |
         CommandFlag.REQ_ONE |
         (style === 'extended' && agreement.contexts.length > 0 ? CommandFlag.PAYLOAD_LEN : 0)
       );
