@@ -3,6 +3,7 @@ import { Errno, FileError, strerror } from '../files/contract';
 import type { BlockFile } from '../files/contract';
 import { acceleratorImports, type Accelerator } from './accelerator';
 import { CodecTable } from './codecs';
+import { presenceBehind, type Presence } from './presence';
 import { BlockError } from './request';
 import { RemoteTable } from './remote';
 import { quorumImports, type QuorumEvent } from './quorum';
@@ -21,8 +22,10 @@ export type CorruptionReport = (
 
 /** The files that nodes hold, and the functions that the data plane calls on them. */
 export class Host {
-  readonly #engine: object;
+  readonly #engine: { readonly presence: Presence };
   readonly #files: (BlockFile | null)[] = [];
+  /** What ends when a file is forgotten that shows a node of another instance, by number. */
+  readonly #reached = new Map<number, () => void>();
   readonly codecs = new CodecTable();
   readonly disks = new RemoteTable();
   /** Set as soon as the instance exists. */
@@ -38,7 +41,7 @@ export class Host {
   readonly #accelerator: Accelerator | undefined;
 
   /** @param engine whose host this is */
-  constructor(engine: object, accelerator?: Accelerator) {
+  constructor(engine: { readonly presence: Presence }, accelerator?: Accelerator) {
     this.#engine = engine;
     this.#accelerator = accelerator;
   }
@@ -47,14 +50,23 @@ export class Host {
   add(file: BlockFile): number {
     this.#refuseOwn(file);
     const free = this.#files.indexOf(null);
-    if (free < 0) return this.#files.push(file) - 1;
-    this.#files[free] = file;
-    return free;
+    const id = free < 0 ? this.#files.length : free;
+    this.#hold(id, file);
+    return id;
+  }
+
+  /** Puts a file at a number; null: none. */
+  #hold(id: number, file: BlockFile | null): void {
+    this.#reached.get(id)?.();
+    this.#reached.delete(id);
+    this.#files[id] = file;
+    const beyond = presenceBehind(file?.shows);
+    if (beyond) this.#reached.set(id, this.#engine.presence.reach(beyond));
   }
 
   /** Forgets a file that did not become a node; it stays open. */
   drop(id: number): void {
-    this.#files[id] = null;
+    this.#hold(id, null);
   }
 
   #refuseOwn(file: BlockFile): void {
@@ -65,7 +77,7 @@ export class Host {
   replace(id: number, file: BlockFile): BlockFile {
     this.#refuseOwn(file);
     const before = this.file(id);
-    this.#files[id] = file;
+    this.#hold(id, file);
     return before;
   }
 
@@ -88,7 +100,10 @@ export class Host {
 
   /** Closes every file; for when the instance is dead. */
   closeAll(): void {
-    for (const file of this.#files) file?.close();
+    for (const [id, file] of this.#files.entries()) {
+      file?.close();
+      this.#hold(id, null);
+    }
     this.#files.length = 0;
     this.disks.closeAll();
   }
@@ -143,7 +158,7 @@ export class Host {
       },
       fileClose: (id: number) => {
         this.#files[id]?.close();
-        this.#files[id] = null;
+        this.#hold(id, null);
       },
       remoteRequest: (...request: number[]) =>
         value(() => this.disks.request(request, (at, bytes) => this.view(at, bytes))),

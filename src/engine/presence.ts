@@ -68,6 +68,17 @@ export interface Presence {
   present<T>(request: () => T): T | Promise<T>;
   /** From now on there is something elsewhere, until the result is called. */
   expect(): () => void;
+  /**
+   * From now on requests go on to nodes of another instance, which wait for what those need as well, until the result is
+   * called.
+   */
+  reach(beyond: Presence): () => void;
+}
+
+/** Whose nodes an open file shows ({@link BlockFile.shows}); null: nobody's. */
+export function presenceBehind(shows: object | undefined): Presence | null {
+  const presence = shows && 'presence' in shows ? shows.presence : null;
+  return presence instanceof RequestPresence ? presence : null;
 }
 
 /** The only implementation. */
@@ -75,17 +86,19 @@ export class RequestPresence implements Presence {
   stage: Stage | null = null;
   /** Disks that are elsewhere. */
   private disks = 0;
+  /** Of instances that requests go on to. */
+  private readonly beyond: RequestPresence[] = [];
 
   get active(): boolean {
-    return this.disks > 0;
+    return this.disks > 0 || (this.beyond.length > 0 && this.beyond.some(({ active }) => active));
   }
 
   async whenPresent<T>(request: () => T): Promise<T> {
-    return this.disks === 0 ? request() : this.repeat(request);
+    return this.active ? this.repeat(request) : request();
   }
 
   present<T>(request: () => T): T | Promise<T> {
-    return this.disks === 0 ? request() : this.repeat(request);
+    return this.active ? this.repeat(request) : request();
   }
 
   expect(): () => void {
@@ -94,6 +107,16 @@ export class RequestPresence implements Presence {
     return () => {
       if (expected) this.disks--;
       expected = false;
+    };
+  }
+
+  reach(beyond: Presence): () => void {
+    if (!(beyond instanceof RequestPresence)) return () => undefined;
+    this.beyond.push(beyond);
+    let reached = true;
+    return () => {
+      if (reached) this.beyond.splice(this.beyond.indexOf(beyond), 1);
+      reached = false;
     };
   }
 
@@ -115,14 +138,24 @@ export class RequestPresence implements Presence {
   }
 
   private run<T>(stage: Stage, request: () => T): { value: T } | { error: unknown } {
-    const outer = this.stage;
-    this.stage = stage;
+    const leave = this.enter(stage);
     try {
       return { value: request() };
     } catch (error) {
       return { error };
     } finally {
-      this.stage = outer;
+      leave();
     }
+  }
+
+  /** A request runs, here and in the instances that it goes on to, until the result is called. */
+  private enter(stage: Stage): () => void {
+    const outer = this.stage;
+    this.stage = stage;
+    const leaves = this.beyond.map((beyond) => beyond.enter(stage));
+    return () => {
+      this.stage = outer;
+      for (const leave of leaves.reverse()) leave();
+    };
   }
 }

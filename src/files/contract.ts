@@ -112,6 +112,11 @@ export interface BlockFile {
   readonly readOnly: boolean;
   /** The instance of the data plane whose node the file shows. It cannot wait for itself, so it must not open the file. */
   readonly shows?: object;
+  /**
+   * Where what the file shows may be elsewhere: calls that meet what is not there fail with EAGAIN, unless they are made
+   * in a function that is given to this one, which sends it again when all has come. Absent: all is here.
+   */
+  present?<T>(calls: () => T): T | Promise<T>;
   /** Fills `into` from offset `at`; answers the number of bytes read, less than asked for only at the end of the file. */
   read(into: Uint8Array, at: number): number;
   /** Writes all of `from` at offset `at`, growing the file if need be (a gap reads as zeros). Out of quota: ENOSPC. */
@@ -186,4 +191,9 @@ export interface FileStore {
    * `limit` bytes: EFBIG. Absent where there are only files.
    */
   readStream?(path: string, limit: number): Promise<Uint8Array>;
+}
+
+/** Makes calls of a file whose bytes may be elsewhere; they may be made several times. */
+export function present<T>(file: BlockFile, calls: () => T): T | Promise<T> {
+  return file.present ? file.present(calls) : calls();
 }

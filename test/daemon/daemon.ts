@@ -36,16 +36,16 @@ export function openDaemonIn(directory: string): Omit<TestDaemon, 'files'> {
   return launch(new NodeStore(directory), directory);
 }
 
-/** One over any files. */
-export function openDaemonOn(files: FileStore): Omit<TestDaemon, 'files'> {
-  return launch(files);
+/** One over any files; the Unix sockets that it connects to are in a directory, if one is given. */
+export function openDaemonOn(files: FileStore, sockets?: string): Omit<TestDaemon, 'files'> {
+  return launch(files, sockets);
 }
 
 function launch(files: FileStore, directory?: string): Omit<TestDaemon, 'files'> {
   let exited = false;
   let turns = 0;
-  // As in a browser where files are in memory, unless a directory has them.
-  const tree = directory === undefined ? new MountStore(files) : files;
+  // As in a browser where files are in memory, unless a directory has them, as under Node.js.
+  const tree = files instanceof NodeStore ? files : new MountStore(files);
   const engine = createEngine(MODULE);
   const daemon = new Daemon({
     engine,

@@ -23,6 +23,11 @@ const PIECE = 1 << 20;
 /** Longest range that is looked at in one go, bytes. */
 const LOOK = 2 ** 30;
 
+/** Throws a failure of a node as one of a file. */
+function rethrow(error: unknown): never {
+  throw error instanceof BlockError ? new FileError(error.errno) : error;
+}
+
 /** What an export shows, and how. */
 interface ShownNode {
   readonly engine: Engine;
@@ -59,7 +64,7 @@ class NodeStore implements FileStore {
   async open(_path: string, mode: OpenMode): Promise<BlockFile> {
     if (mode.write && !this.node.writable) throw new FileError(Errno.EACCES);
     const file = new NodeFile(this.node, this.buffer, !mode.write, () => this.shown);
-    if (mode.create === 'truncate') file.truncate(0);
+    if (mode.create === 'truncate') await file.present(() => file.truncate(0));
     return file;
   }
 
@@ -109,13 +114,18 @@ class NodeFile implements BlockFile {
     return this.node.engine;
   }
 
+  present<T>(calls: () => T): T | Promise<T> {
+    const answer = this.node.engine.presence.present(calls);
+    return answer instanceof Promise ? answer.catch(rethrow) : answer;
+  }
+
   /** Does something with the node; its failures become those of a file. */
   private use<T>(work: (user: BlockUser) => T): T {
     if (!this.shown()) throw new FileError(Errno.ENOTCONN);
     try {
       return work(this.node.user);
     } catch (error) {
-      throw error instanceof BlockError ? new FileError(error.errno) : error;
+      rethrow(error);
     }
   }
 

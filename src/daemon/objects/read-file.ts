@@ -1,5 +1,5 @@
 /** Whole files that objects are made of: passphrases, keys, lists. */
-import { Errno, FileError, strerror, type FileStore } from '../../files/contract';
+import { Errno, FileError, present, strerror, type FileStore } from '../../files/contract';
 import { QmpError } from '../../qapi/index';
 
 /** Bytes of a file at most: nothing that belongs here comes near. */
@@ -22,19 +22,20 @@ export async function readWhole(files: FileStore, path: string): Promise<Uint8Ar
 
 /** The same with failures as the store has them: {@link FileError}. */
 export async function readBytes(files: FileStore, path: string): Promise<Uint8Array> {
-  let file;
+  let opened;
   try {
-    file = await files.open(path, { write: false });
+    opened = await files.open(path, { write: false });
   } catch (error) {
     const isNoFile = error instanceof FileError && error.errno === Errno.EINVAL;
     if (isNoFile && files.readStream) return files.readStream(path, LARGEST);
     throw error;
   }
+  const file = opened;
   try {
     const size = file.size();
     if (size > LARGEST) throw new FileError(Errno.EFBIG);
     const bytes = new Uint8Array(size);
-    return bytes.subarray(0, file.read(bytes, 0));
+    return bytes.subarray(0, await present(opened, () => file.read(bytes, 0)));
   } finally {
     file.close();
   }

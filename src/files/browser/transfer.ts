@@ -1,5 +1,5 @@
 /** Copies between the user's disk and a store. */
-import { Errno, FileError } from '../contract';
+import { Errno, FileError, present } from '../contract';
 import type { BlockFile, FileStore } from '../contract';
 import { LockError, Permission } from '../locks';
 import type { ImageLock, ImageLocks } from '../locks';
@@ -138,7 +138,8 @@ async function* readPieces(
   try {
     for (let at = 0; ;) {
       const piece = new Uint8Array(Math.min(CHUNK, Math.max(file.size() - at, 0)));
-      const count = file.read(piece, at);
+      const from = at;
+      const count = await present(file, () => file.read(piece, from));
       if (count === 0) return undefined;
       yield piece.subarray(0, count);
       at += count;

@@ -1,6 +1,6 @@
 /** file: a file of the store, with image locks. */
 import type { NodeHandle } from '../../engine/contract';
-import { Errno, FileError, strerror, type BlockFile, type FileStore } from '../../files/contract';
+import { Errno, FileError, present, strerror, type BlockFile, type FileStore } from '../../files/contract';
 import { LockError, Permission, type ImageLock, type ImageLocks } from '../../files/locks';
 import type { CreateValues } from '../api';
 import type { Creator } from '../images/create';
@@ -57,6 +57,10 @@ class HeldFile implements BlockFile {
 
   get shows(): object | undefined {
     return this.current.shows;
+  }
+
+  present<T>(calls: () => T): T | Promise<T> {
+    return present(this.current, calls);
   }
 
   get writable(): boolean {

@@ -1,6 +1,6 @@
 /** Creation of images: blockdev-create, and the older way of `qemu-img create` and `convert`. */
 import { BlockError, Prealloc, type Qcow2CreateOptions } from '../../engine/contract';
-import { Errno, FileError, strerror, type BlockFile } from '../../files/contract';
+import { Errno, FileError, present, strerror, type BlockFile } from '../../files/contract';
 import { Permission, type ImageLock } from '../../files/locks';
 import { isObject, type QmpObject, type QmpValue } from '../../qapi/value';
 import type { CreateOption, CreateImageRequest, CreateSupport, CreateValues, PreparedCreate } from '../api';
@@ -87,14 +87,17 @@ export class Creator {
       lock = locks.claim(await files.identity(filename));
       await lock.set(Permission.WRITE | Permission.RESIZE, Permission.ALL);
       await turn?.();
-      opened.truncate(0);
+      await present(opened, () => opened.truncate(0));
       handle = engine.openFile(opened, { readOnly: false });
       if (mode === Prealloc.METADATA)
         throw new GraphError(`Unsupported preallocation mode: ${preallocation}`);
       if (size < 0 || size > MAX_SIZE) throw new BlockError(Errno.EINVAL, strerror(Errno.EINVAL));
       // QEMU has the first block of a new file allocated, to find out the alignment of requests by it.
-      if (size > 0) opened.write(new Uint8Array(Math.min(size, FIRST_BLOCK)), 0);
-      engine.truncate(handle, size, mode);
+      const made = handle;
+      await engine.presence.whenPresent(() => {
+        if (size > 0) opened.write(new Uint8Array(Math.min(size, FIRST_BLOCK)), 0);
+        engine.truncate(made, size, mode);
+      });
     } catch (error) {
       throw creationFailure(error, filename);
     } finally {

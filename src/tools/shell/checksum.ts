@@ -1,6 +1,6 @@
 /** sha256sum */
 import { createSHA256 } from 'hash-wasm';
-import { Errno, FileError } from '../../files/contract';
+import { Errno, FileError, present } from '../../files/contract';
 import type { ToolContext } from '../context';
 import { CommandError, Pace, parse, reason, withHint, type ShellCommand } from './command';
 
@@ -38,7 +38,9 @@ async function digest(path: string, context: ToolContext): Promise<string> {
     const pace = new Pace(context);
     for (let at = 0; at < size;) {
       await pace.step(at, size);
-      const got = file.read(buffer.subarray(0, Math.min(buffer.length, size - at)), at);
+      const piece = buffer.subarray(0, Math.min(buffer.length, size - at));
+      const from = at;
+      const got = await present(file, () => file.read(piece, from));
       if (got === 0) break;
       hash.update(buffer.subarray(0, got));
       at += got;

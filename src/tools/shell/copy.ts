@@ -1,5 +1,5 @@
 /** cp, mv */
-import { Errno, FileError, strerror, type BlockFile } from '../../files/contract';
+import { Errno, FileError, present, strerror, type BlockFile } from '../../files/contract';
 import type { ToolContext } from '../context';
 import {
   baseName,
@@ -119,7 +119,7 @@ async function copyFile(from: string, to: string, context: ToolContext): Promise
     });
     try {
       await copyBytes(source, target, context);
-      target.flush();
+      await present(target, () => target.flush());
     } catch (error) {
       target.close();
       await files.remove(to);
@@ -144,9 +144,10 @@ async function copyBytes(source: BlockFile, target: BlockFile, context: ToolCont
   const buffer = new Uint8Array(Math.min(CHUNK, Math.max(1, size)));
   const pace = new Pace(context);
   // The size first: what is not written is a hole.
-  target.truncate(size);
+  await present(target, () => target.truncate(size));
   for (let at = 0; at < size;) {
-    const extent = source.extent?.(at) ?? { data: true, bytes: size - at };
+    const from = at;
+    const extent = (await present(source, () => source.extent?.(from))) ?? { data: true, bytes: size - at };
     if (!extent.data) {
       at += extent.bytes;
       continue;
@@ -154,9 +155,10 @@ async function copyBytes(source: BlockFile, target: BlockFile, context: ToolCont
     for (const end = at + extent.bytes; at < end;) {
       await pace.step(at, size);
       const wanted = Math.min(buffer.length, end - at);
-      const got = source.read(buffer.subarray(0, wanted), at);
+      const here = at;
+      const got = await present(source, () => source.read(buffer.subarray(0, wanted), here));
       if (got === 0) return;
-      target.write(buffer.subarray(0, got), at);
+      await present(target, () => target.write(buffer.subarray(0, got), here));
       at += got;
     }
   }

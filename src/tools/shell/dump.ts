@@ -1,5 +1,5 @@
 /** hexdump, in the canonical form of `hexdump -C` */
-import type { BlockFile } from '../../files/contract';
+import { present, type BlockFile } from '../../files/contract';
 import type { ToolContext } from '../context';
 import { CommandError, Pace, parse, reason, type ShellCommand } from './command';
 
@@ -62,7 +62,9 @@ async function dump(
   let starred = false;
   let at = from;
   while (at < end) {
-    const got = file.read(buffer.subarray(0, Math.min(CHUNK, end - at)), at);
+    const piece = buffer.subarray(0, Math.min(CHUNK, end - at));
+    const here = at;
+    const got = await present(file, () => file.read(piece, here));
     if (got === 0) break;
     let output = '';
     for (let row = 0; row < got; row += ROW) {

@@ -1,6 +1,6 @@
 /** write, writev, aio_write */
 import { RequestFlag } from '../../../engine/contract';
-import { FileError } from '../../../files/contract';
+import { FileError, present } from '../../../files/contract';
 import { Permission } from '../../../files/locks';
 import { MAX_REQUEST, needSectors, readLengths, readNumber, readPattern } from '../arguments';
 import { CommandFailure, SyntaxMistake, type Flags, type IoCall, type IoCommand } from '../command';
@@ -87,8 +87,9 @@ async function fillFromFile(call: IoCall, path: string, bytes: number): Promise<
   try {
     const file = await session.context.files.open(path, { write: false });
     try {
-      content = new Uint8Array(Math.min(file.size(), bytes));
-      file.read(content, 0);
+      const all = new Uint8Array(Math.min(file.size(), bytes));
+      await present(file, () => file.read(all, 0));
+      content = all;
       if (file.size() === 0) {
         session.complain(`${path}: file is empty`);
         return null;
