@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { join } from 'node:path';
-import { defineConfig } from 'vitest/config';
+import { defineConfig } from 'vite';
 
 /** Puts the data plane beside the command line, which reads it from there, and makes the files a program to be started. */
 const engineBeside = {
@@ -49,8 +49,8 @@ type BuiltFile = { type: 'chunk'; code: string } | { type: 'asset'; source: stri
 const PUBLIC = join(import.meta.dirname, 'public');
 
 /**
- * Three uses of one file: the page (`vite`, `vite build` -> dist/web), the Node.js command line (`vite build --mode node`
- * -> dist/node) and the tests (`vitest`).
+ * Two uses of one file: the page (`vite`, `vite build` -> dist/web) and the Node.js command line (`vite build --mode node`
+ * -> dist/node).
  */
 export default defineConfig(({ mode }) => ({
   // Relative, so that the page works from any folder of any static host.
@@ -92,21 +92,9 @@ export default defineConfig(({ mode }) => ({
             },
           },
         },
-  // The command line carries what it needs. Tests must not: Playwright sends functions of its own to the page as text.
+  // The command line carries what it needs.
   ...(mode === 'node' && { ssr: { noExternal: true } }),
   worker: { format: 'es' },
   server: { host: '127.0.0.1' },
   preview: { host: '127.0.0.1' },
-  test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/setup/global.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
-    // Many tests race with programs of others, whose words depend on who is first; what is wrong here fails again.
-    retry: 1,
-    // What a page or a real daemon does in its own time; it ends at once when it is so.
-    expect: { poll: { timeout: 20_000 } },
-    // The tests start real tools and a browser on machines with few cores.
-    maxWorkers: 2,
-  },
 }));
