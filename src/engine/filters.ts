@@ -46,6 +46,12 @@ export interface Filters {
   setBreakpoint(node: NodeHandle, event: number, tag: number): void;
   /** ENOENT: there is none. */
   removeBreakpoint(node: NodeHandle, tag: number): void;
+  /**
+   * A request begins.
+   * @param tag at which it stopped before: its events up to that one do not happen again; `new`; `none`: what comes
+   *   now is not one that is debugged, it comes to no event and does not fail
+   */
+  beginDebugged(node: NodeHandle, tag: number | 'new' | 'none'): void;
   /** The tag at which the last request was stopped; null: at none. Asked once, for the next request runs. */
   takeStopped(node: NodeHandle): number | null;
   /**
@@ -85,6 +91,7 @@ export interface FilterExports {
   debugEvent(node: number, event: number): number;
   debugBreak(node: number, event: number, tag: number): number;
   debugUnbreak(node: number, tag: number): number;
+  debugBegin(node: number, tag: number): void;
   debugStopped(node: number): number;
   openCopyOnRead(file: number, readOnly: number, cluster: number, bottom: number): number;
   openCompress(file: number, readOnly: number, cluster: number): number;
@@ -122,6 +129,7 @@ export function makeFilters(wasm: FilterExports, call: (run: () => number) => nu
     },
     setBreakpoint: (node, event, tag) => void call(() => wasm.debugBreak(node, event, tag)),
     removeBreakpoint: (node, tag) => void call(() => wasm.debugUnbreak(node, tag)),
+    beginDebugged: (node, tag) => wasm.debugBegin(node, tag === 'new' ? -1 : tag === 'none' ? -2 : tag),
     takeStopped(node) {
       const tag = call(() => Math.max(wasm.debugStopped(node), -1) + 1);
       return tag === 0 ? null : tag - 1;

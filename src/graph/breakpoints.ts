@@ -13,6 +13,13 @@ export interface Breakpoints {
   set(event: string, number: number): void;
   /** ENOENT: there is none. */
   remove(number: number): void;
+  /**
+   * A request begins. `stoppedAt`: the breakpoint at which it stood before; what it came to up to there does not happen
+   * again. null: it is new.
+   */
+  begin(stoppedAt: number | null): void;
+  /** Does something beside the requests: it comes to no event, and to no failure of the node. */
+  beside<T>(work: () => T): T;
   /** The breakpoint at which the last request stopped; null: at none. Asked once, for the next request runs. */
   takeStopped(): number | null;
 }
@@ -30,6 +37,15 @@ export function breakpointsOf(engine: Engine, top: NodeView): Breakpoints | null
       engine.filters.setBreakpoint(handle, index, number);
     },
     remove: (number) => engine.filters.removeBreakpoint(handle, number),
+    begin: (stoppedAt) => engine.filters.beginDebugged(handle, stoppedAt ?? 'new'),
+    beside(work) {
+      engine.filters.beginDebugged(handle, 'none');
+      try {
+        return work();
+      } finally {
+        engine.filters.beginDebugged(handle, 'new');
+      }
+    },
     takeStopped: () => engine.filters.takeStopped(handle),
   };
 }

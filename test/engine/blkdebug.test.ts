@@ -176,6 +176,44 @@ describe('blkdebug', () => {
     engine.close(node);
   });
 
+  it('a request that stopped and is sent again has its events once', async () => {
+    const engine = newEngine();
+    const file = await newImage(engine);
+    const write = DebugEvent.WRITE_AIO;
+    const sets = (state: number, newState: number): BlkdebugRule => ({
+      event: write,
+      state,
+      action: { newState },
+    });
+    const fails = (state: number, errno: number): BlkdebugRule => ({
+      event: DebugEvent.READ_AIO,
+      state,
+      action: { errno, types: ALL, sector: -1, once: false },
+    });
+    const below = blkdebug(engine, file, [sets(1, 2), sets(2, 3), fails(2, 5), fails(3, 28)]);
+    const node = engine.openQcow2(below, { readOnly: false });
+    const buffer = engine.alloc(65536);
+    const { filters } = engine;
+    filters.setBreakpoint(below, write, 1);
+    const send = () => engine.write(node, 0, 65536, buffer);
+    filters.beginDebugged(below, 'new');
+    expect(send).toThrow(BlockError);
+    expect(filters.takeStopped(below)).toBe(1);
+    // Whoever asks meanwhile comes to no event.
+    filters.beginDebugged(below, 'none');
+    engine.read(node, 0, 512, buffer);
+    filters.setBreakpoint(below, DebugEvent.PWRITEV, 2);
+    filters.beginDebugged(below, 1);
+    expect(send).toThrow(BlockError);
+    expect(filters.takeStopped(below)).toBe(2);
+    filters.beginDebugged(below, 2);
+    send();
+    expect(filters.takeStopped(below)).toBeNull();
+    // It was in state 2 after one write, however often that was sent.
+    expect(() => engine.read(node, 0, 512, buffer)).toThrow('Input/output error');
+    engine.close(node);
+  });
+
   it('cuts and widens requests', async () => {
     const engine = newEngine();
     const file = await memoryFile(new Uint8Array(65536));

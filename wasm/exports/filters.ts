@@ -81,6 +81,14 @@ export function debugUnbreak(handle: i32, tag: i32): i32 {
   return node ? node.removeBreakpoint(tag) : -Err.ENOTSUP;
 }
 
+/**
+ * A request begins; `tag`: it is the one that stopped there, and its events up to that one do not happen again; -1: another; -2:
+ * what comes now is none, and comes to no event. */
+export function debugBegin(handle: i32, tag: i32): void {
+  const node = blkdebugAt(handle);
+  if (node) node.begin(tag);
+}
+
 /** The tag that stopped the last request, which failed with ESUSPENDED; -1: none did. */
 export function debugStopped(handle: i32): i32 {
   const node = blkdebugAt(handle);

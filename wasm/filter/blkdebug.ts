@@ -22,6 +22,15 @@ class Rule {
   ) {}
 }
 
+/** A request that stands at a breakpoint. */
+class Stopped {
+  /** @param events that it has come to, the one at which it stands is the last */
+  constructor(
+    public tag: i32,
+    public events: Array<i32>,
+  ) {}
+}
+
 export class BlkdebugNode extends FilterNode {
   private rules: Array<Rule> = [];
   /** Rules by which requests fail now, the last one first. */
@@ -42,6 +51,13 @@ export class BlkdebugNode extends FilterNode {
   private breakTags: Array<i32> = [];
   /** The tag at which the request that runs is to stop; -1: at none. */
   private stop: i32 = -1;
+  /** Events that the request has come to that runs; kept while there are breakpoints. */
+  private seen: Array<i32> = [];
+  private stopped: Array<Stopped> = [];
+  /** Events that the request had come to before it stopped: they do not happen again. */
+  private past: Array<i32> = [];
+  /** Nothing happens and nothing fails: whoever asks is no request. */
+  private quiet: bool = false;
 
   constructor(image: BlockNode, readOnly: bool) {
     super(Driver.BLKDEBUG, image, readOnly);
@@ -59,6 +75,8 @@ export class BlkdebugNode extends FilterNode {
 
   /** Takes what rules there are for an event; those that fail requests take the place of earlier ones. */
   override debugEvent(event: i32): void {
+    // What a request does that is given up because it stopped did not happen.
+    if (this.quiet || this.stop >= 0 || (this.past.length && this.isPast(event))) return;
     let next = this.state;
     let injected = false;
     for (let i = this.rules.length - 1; i >= 0; i--) {
@@ -73,12 +91,23 @@ export class BlkdebugNode extends FilterNode {
       this.active.push(rule);
     }
     this.state = next;
-    if (this.breakEvents.length) this.hitBreakpoint(event);
+    if (this.breakEvents.length) {
+      this.seen.push(event);
+      this.hitBreakpoint(event);
+    }
+  }
+
+  /** Whether the request came to this event before it stopped. What it does not come to again (tables that are read by now) is left out. */
+  private isPast(event: i32): bool {
+    const at = this.past.indexOf(event);
+    if (at >= 0) this.past.splice(0, at + 1);
+    return at >= 0;
   }
 
   /** The negative errno by which a request of this kind fails; 0: by none. */
   private failure(offset: i64, bytes: i64, type: i32): i32 {
     if (this.stop >= 0) return -Err.ESUSPENDED;
+    if (this.quiet) return 0;
     for (let i = this.active.length - 1; i >= 0; i--) {
       const rule = unchecked(this.active[i]);
       if (!(rule.types & type)) continue;
@@ -286,16 +315,34 @@ export class BlkdebugNode extends FilterNode {
     return r;
   }
 
+  /** A request begins; `tag`: it is the one that stopped there, and is sent again; -1: another one; -2: none, see {@link quiet}. */
+  begin(tag: i32): void {
+    this.quiet = tag === -2;
+    this.stop = -1;
+    this.seen = [];
+    this.past = [];
+    for (let i = 0; i < this.stopped.length; i++) {
+      if (this.stopped[i].tag !== tag) continue;
+      this.past = this.stopped[i].events;
+      // It may stop again.
+      this.seen = this.past.slice();
+      this.stopped.splice(i, 1);
+      return;
+    }
+  }
+
   /** The tag at which the request that failed last was stopped, or -1. The next request runs. */
   takeStop(): i32 {
     const tag = this.stop;
     this.stop = -1;
+    this.past = [];
+    if (tag >= 0) this.stopped.push(new Stopped(tag, this.seen));
+    this.seen = [];
     return tag;
   }
 
   /** A breakpoint is used up by the request that it stops: that request fails, and is to be sent again. */
   private hitBreakpoint(event: i32): void {
-    if (this.stop >= 0) return;
     for (let i = this.breakEvents.length - 1; i >= 0; i--) {
       if (this.breakEvents[i] !== event) continue;
       this.stop = this.breakTags[i];

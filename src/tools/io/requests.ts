@@ -2,7 +2,8 @@
  * Asynchronous requests of qemu-io, and requests that stop at a breakpoint.
  *
  * Requests of the engine run to their end at once. What shows of a real queue is kept: a result is printed when the tool
- * next waits for the image; a request that comes to a breakpoint fails, is kept, and is sent again when it is resumed.
+ * next waits for the image; a request that comes to a breakpoint fails, is kept, and is sent again when it is resumed,
+ * where the events that it had come to do not happen again.
  * A wait for a request that stands still ends with Ctrl-C only, as with the real tool.
  */
 import { BlockError, Status, type Engine } from '../../engine/contract';
@@ -41,7 +42,8 @@ interface Pending {
 /** A request that stands at an event. */
 interface Suspended {
   pending: Pending;
-  event: string;
+  /** The breakpoint that stopped it, as the data plane calls it. */
+  number: number;
   /** Of the breakpoints that it must be resumed from. */
   tags: string[];
   /** It came to the event when all was done. */
@@ -123,6 +125,7 @@ export class Requests {
 
   /** Runs a request that the command waits for. At a breakpoint it waits for ever: nobody can resume it. */
   private async runNow(run: () => Promise<void>): Promise<void> {
+    this.debug?.begin(null);
     try {
       await run();
     } finally {
@@ -184,7 +187,7 @@ export class Requests {
     const { pending } = found;
     pending.batch = this.batch;
     if (found.complete) this.ended.unshift(pending);
-    else await this.sendPast(found.event, pending);
+    else await this.send(pending, found.number);
     const blocked = this.blocked;
     this.blocked = [];
     for (const one of blocked) {
@@ -233,12 +236,14 @@ export class Requests {
     for (const { request, failure } of now) request.report(failure);
   }
 
-  private async send(pending: Pending): Promise<void> {
+  /** @param stoppedAt the breakpoint at which it stood when it was sent before */
+  private async send(pending: Pending, stoppedAt: number | null = null): Promise<void> {
     const { request } = pending;
     if (request.writes && this.isClaimed(request.extent)) {
       this.blocked.push(pending);
       return;
     }
+    this.debug?.begin(stoppedAt);
     try {
       await request.run();
       pending.failure = null;
@@ -250,27 +255,16 @@ export class Requests {
     else this.suspend(pending, stopped);
   }
 
-  /** Sends a request again, past the event at which it stood: breakpoints there that are newer do not hold it. */
-  private async sendPast(event: string, pending: Pending): Promise<void> {
-    const debug = this.needDebug();
-    const newer = this.breakpoints.filter((one) => one.event === event);
-    for (const { number } of newer) debug.remove(number);
-    try {
-      await this.send(pending);
-    } finally {
-      for (const { number } of newer) debug.set(event, number);
-    }
-  }
-
   private suspend(pending: Pending, stopped: number): void {
-    const { event, tags } = this.announce(stopped);
+    const tags = this.announce(stopped);
     const complete = pending.failure === null;
-    const claim = pending.request.writes && !complete ? this.claimOf(pending.request.extent) : null;
-    this.suspended.push({ pending, event, tags, complete, claim });
+    const allocates = pending.request.writes && !complete;
+    const claim = allocates ? this.needDebug().beside(() => this.claimOf(pending.request.extent)) : null;
+    this.suspended.push({ pending, number: stopped, tags, complete, claim });
   }
 
   /** A request uses up all breakpoints of the event it came to, the newest first. */
-  private announce(stopped: number): { event: string; tags: string[] } {
+  private announce(stopped: number): string[] {
     const event = this.breakpoints.find(({ number }) => number === stopped)?.event ?? '';
     const used = this.breakpoints.filter((one) => one.event === event).reverse();
     this.breakpoints = this.breakpoints.filter((one) => one.event !== event);
@@ -278,7 +272,7 @@ export class Requests {
       if (number !== stopped) this.needDebug().remove(number);
       this.host.print(`blkdebug: Suspended request '${tag}'`);
     }
-    return { event, tags: used.map(({ tag }) => tag) };
+    return used.map(({ tag }) => tag);
   }
 
   /** The clusters of a qcow2 image that a write has to allocate; null: it has none to. */
