@@ -188,7 +188,7 @@ describe('blkdebug', () => {
     const fails = (state: number, errno: number): BlkdebugRule => ({
       event: DebugEvent.READ_AIO,
       state,
-      action: { errno, types: ALL, sector: -1, once: false },
+      action: { errno, types: DebugIo.READ, sector: -1, once: false },
     });
     const below = blkdebug(engine, file, [sets(1, 2), sets(2, 3), fails(2, 5), fails(3, 28)]);
     const node = engine.openQcow2(below, { readOnly: false });
