@@ -10,6 +10,3 @@ export class Sequence {
     return (this.state >>> 0) % limit;
   }
 }
-
-/** How many times more messages than usual the tests with any bytes send; from the environment. */
-export const FUZZ_SCALE = Math.max(1, Number(process.env.FUZZ_SCALE ?? 1));

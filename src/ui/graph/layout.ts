@@ -26,13 +26,16 @@ export interface Layout {
 /** Points along a link. The same number for all, so that one can become another. */
 export const SAMPLES = 9;
 
-const NODE_WIDTH = 172;
+const NODE_WIDTH = 188;
 const USER_WIDTH = 156;
+/** With the kind of job, its name and its progress side by side. */
+const JOB_WIDTH = 188;
 const MARGIN = 16;
 
 /** How large an item is drawn. */
 export function sizeOf(item: GraphItem): { width: number; height: number } {
-  if (item.kind !== 'node') return { width: USER_WIDTH, height: item.progress === null ? 34 : 42 };
+  if (item.kind !== 'node')
+    return item.progress === null ? { width: USER_WIDTH, height: 34 } : { width: JOB_WIDTH, height: 42 };
   return { width: NODE_WIDTH, height: 56 + cardBitmaps(item).length * 17 };
 }
 
