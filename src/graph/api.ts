@@ -192,6 +192,13 @@ export interface BlockUser {
   readonly shared: number;
   /** Takes other permissions; on a conflict throws QEMU's text and leaves all as it was. */
   setPermissions(perm: number, shared: number): Promise<void>;
+  /** Every write is on stable storage when it returns. */
+  readonly writeThrough: boolean;
+  /**
+   * Opens the top node with other options, where it is; what is not among them stays. All or nothing: throws a `GraphError`,
+   * or what a driver throws.
+   */
+  reopen(changes: QDict, writeThrough?: boolean): Promise<void>;
   /** Bytes. */
   length(): number;
   /**

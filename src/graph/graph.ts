@@ -7,7 +7,6 @@ import type {
   BlockGraphApi,
   BlockStats,
   BlockUser,
-  CacheMode,
   CreateImageRequest,
   CreateOption,
   CreateSupport,
@@ -46,16 +45,8 @@ import { createInternal, deleteInternal } from './images/snapshots';
 import { StreamGraph, type StreamRequest } from './jobs/stream';
 import type { Secrets } from './secrets';
 import type { ThrottleGroups } from './throttle';
+import { CACHE_MODES } from './cachemodes';
 import { NodeUser, type UserHost } from './user';
-
-const CACHE: Readonly<Record<CacheMode, { direct: boolean; noFlush: boolean; writeThrough: boolean }>> = {
-  none: { direct: true, noFlush: false, writeThrough: false },
-  off: { direct: true, noFlush: false, writeThrough: false },
-  directsync: { direct: true, noFlush: false, writeThrough: true },
-  writeback: { direct: false, noFlush: false, writeThrough: false },
-  unsafe: { direct: false, noFlush: true, writeThrough: false },
-  writethrough: { direct: false, noFlush: false, writeThrough: true },
-};
 
 /** The graph of one emulated process (the daemon, a call of a tool). */
 export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
@@ -299,7 +290,7 @@ export class BlockGraph implements BlockGraphApi, UserHost, JobHost {
     return this.exclusive(async () => {
       const options = Options.from(request.options ?? {});
       const readOnly = request.readOnly ?? false;
-      const { direct, noFlush, writeThrough } = CACHE[request.cache ?? 'writeback'];
+      const { direct, noFlush, writeThrough } = CACHE_MODES[request.cache ?? 'writeback'];
       if (request.format !== undefined) options.set('driver', request.format);
       if (request.forceShare) options.set('force-share', true);
       const defaults = Options.from({

@@ -3,6 +3,7 @@ export type * from './api';
 export { breakpointsOf, type Breakpoints } from './breakpoints';
 export { corruptionNotice, mismatchNotice } from './corruption';
 export { imageFormats, knownToQemu } from './drivers/table';
+export { CACHE_MODES } from './cachemodes';
 export { GraphError } from './errors';
 export { BlockGraph } from './graph';
 export { luksHeaderBytes } from './images/createluks';

@@ -22,9 +22,11 @@ import type {
   ImageCheck,
   ImageSnapshots,
   NodeView,
+  QDict,
 } from './api';
 import { changeBackingFile } from './images/backingname';
 import { checkBitmapsResizable } from './bitmaps';
+import { Reopening } from './changes/reopen';
 import { skipFilters } from './chain';
 import { findBacking } from './chainnames';
 import { findAmender } from './drivers/table';
@@ -33,6 +35,7 @@ import { resolveNamed } from './filename';
 import { graphInfo, nodeInfo } from './info';
 import { Role, type BlockNode, type Link, type LinkParent } from './node';
 import type { Opener } from './open';
+import { Options } from './options';
 import { attach, detach, refreshPermissions } from './permissions';
 import { PROBE_BYTES, probeFormat } from './images/probe';
 import { snapshotsOf } from './images/snapshots';
@@ -60,7 +63,7 @@ export interface UserOptions {
 export class NodeUser implements BlockUser, LinkParent {
   private link: Link | null = null;
   readonly name: string;
-  private readonly writeThrough: boolean;
+  writeThrough: boolean;
 
   private constructor(
     private readonly host: UserHost,
@@ -120,6 +123,15 @@ export class NodeUser implements BlockUser, LinkParent {
         Object.assign(link, before);
         throw error;
       }
+    });
+  }
+
+  reopen(changes: QDict, writeThrough = this.writeThrough): Promise<void> {
+    return this.host.exclusive(async () => {
+      const reopening = new Reopening(this.host.opener);
+      reopening.add(this.root.node, Options.from(changes), true);
+      await reopening.apply();
+      this.writeThrough = writeThrough;
     });
   }
 

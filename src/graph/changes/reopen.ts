@@ -166,6 +166,7 @@ export class Reopening {
     const value = left.get(name);
     if (value !== null && typeof value !== 'string') return;
     const link = node.links.find((candidate) => candidate.name === name);
+    const child = value === null ? null : this.graph.table.lookup(undefined, value);
     if (!link && !(name === 'backing' && node.type.backing)) {
       if (!node.isFilter) return;
       throw new GraphError(
@@ -174,7 +175,6 @@ export class Reopening {
     }
     if (name === 'file' && value === null) return;
     left.delete(name);
-    const child = value === null || value === '' ? null : this.graph.table.lookup(undefined, value);
     change.setChild(node, name, link?.role ?? Role.COW, child);
   }
 }
@@ -235,8 +235,8 @@ function readInherited(options: Options): CommonOptions {
 
 /** An option as it is compared: what is not shared with force is the same as what says so. */
 function valueOf(options: Options, key: string): string {
-  const value = options.get(key);
-  return key === 'force-share' && value === undefined ? 'false' : toJson(value ?? null);
+  if (key === 'force-share') return String(options.clone().takeBoolean(key) ?? false);
+  return toJson(options.get(key) ?? null);
 }
 
 /** Throws for an option that was given before, is not now, and cannot get its default back. */

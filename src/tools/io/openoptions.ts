@@ -1,9 +1,8 @@
 /** Options that say how an image is opened, of the command line of qemu-io and of its commands open and reopen. */
-import type { CacheMode } from '../../graph';
+import { CACHE_MODES, type CacheMode } from '../../graph';
 import { ToolFailure } from '../failure';
 import type { IoOpenRequest } from './session';
 
-const CACHE_MODES: readonly string[] = ['none', 'off', 'directsync', 'writeback', 'unsafe', 'writethrough'];
 const DISCARD: Readonly<Record<string, 'ignore' | 'unmap'>> = {
   ignore: 'ignore',
   off: 'ignore',
@@ -14,7 +13,7 @@ const AIO: readonly string[] = ['threads', 'native', 'io_uring'];
 
 /** A cache mode of -t or -c. */
 export function readCacheMode(text: string): CacheMode {
-  if (!CACHE_MODES.includes(text)) throw new ToolFailure(`Invalid cache option: ${text}`);
+  if (!Object.hasOwn(CACHE_MODES, text)) throw new ToolFailure(`Invalid cache option: ${text}`);
   return text as CacheMode;
 }
 

@@ -88,7 +88,6 @@ export class Requests {
     private readonly user: BlockUser,
     private readonly host: {
       engine: Engine;
-      writeThrough: boolean;
       print(line: string): void;
       pace(): Pace;
     },
@@ -213,7 +212,7 @@ export class Requests {
   private pending(request: AioRequest): Pending {
     const { offset, bytes } = request.extent;
     const refused = offset + bytes > this.user.length();
-    const stored = request.writes && this.host.writeThrough;
+    const stored = request.writes && this.user.writeThrough;
     const speed = refused || this.instant ? Speed.INSTANT : stored ? Speed.STORAGE : Speed.FILE;
     return { request, failure: null, speed, batch: this.batch };
   }

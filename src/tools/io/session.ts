@@ -17,9 +17,6 @@ import { Requests } from './requests';
 
 export const PROGRAM = 'qemu-io';
 
-/** Cache modes in which a write ends on stable storage. */
-const THROUGH: ReadonlySet<string> = new Set(['writethrough', 'directsync']);
-
 /** What the tool opens, and how. */
 export interface IoOpenRequest extends OpenImageRequest {
   /** Writes go to a temporary image above it, which is gone when it is closed. */
@@ -32,8 +29,6 @@ export interface IoOpenRequest extends OpenImageRequest {
 export interface OpenFile {
   user: BlockUser;
   graph: BlockGraph;
-  /** How it was opened, for a change of the options. */
-  request: IoOpenRequest;
   requests: Requests;
   /** Reads into a buffer from its start on. */
   read(offset: number, bytes: number, buffer: IoBuffer): void;
@@ -132,13 +127,12 @@ export class IoSession {
     const { engine } = this.context;
     const requests = new Requests(user, {
       engine,
-      writeThrough: THROUGH.has(request.cache ?? 'writeback'),
       print: (line) => this.print(line),
       pace: () => this.pace(),
     });
     const read = (offset: number, bytes: number, buffer: IoBuffer): void =>
       filter === null ? user.read(offset, bytes, buffer) : engine.read(filter, offset, bytes, buffer);
-    return { user, graph, request: { ...opened, copyOnRead }, requests, read, copyOnRead: filter };
+    return { user, graph, requests, read, copyOnRead: filter };
   }
 
   /** Puts the filter on an image that copies what is read from its backing files. */

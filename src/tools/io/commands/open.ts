@@ -1,6 +1,7 @@
 /** open, close, reopen */
-import type { QDict } from '../../../graph';
+import { CACHE_MODES, GraphError, type CacheMode, type QDict } from '../../../graph';
 import { imageOptions } from '../../optionlist';
+import { Permission } from '../../../files/locks';
 import { CommandFailure, SyntaxMistake, type IoCall, type IoCommand } from '../command';
 import { OpenOptions, readCacheMode } from '../openoptions';
 import type { IoOpenRequest } from '../session';
@@ -55,31 +56,6 @@ export const close: IoCommand = {
   },
 };
 
-/** Options that may change while the image stays open. */
-const CHANGEABLE: ReadonlySet<string> = new Set([
-  'read-only',
-  'auto-read-only',
-  'cache.direct',
-  'cache.no-flush',
-  'cache.writeback',
-  'discard',
-  'detect-zeroes',
-  'offset',
-  'size',
-  'lazy-refcounts',
-  'pass-discard-request',
-  'pass-discard-snapshot',
-  'pass-discard-other',
-  'discard-no-unref',
-  'overlap-check',
-  'overlap-check.template',
-  'cache-size',
-  'l2-cache-size',
-  'l2-cache-entry-size',
-  'refcount-cache-size',
-  'cache-clean-interval',
-]);
-
 export const reopen: IoCommand = {
   name: 'reopen',
   min: 0,
@@ -108,45 +84,42 @@ export const reopen: IoCommand = {
     if (readOnly !== undefined && changes['read-only'] !== undefined) {
       return complain("Cannot set both -r/-w and 'read-only'");
     }
-    if (cache !== undefined && Object.keys(changes).some((key) => key.startsWith('cache.'))) {
+    if (cache !== undefined && ('cache.direct' in changes || 'cache.no-flush' in changes)) {
       return complain('Cannot set both -c and the cache options');
-    }
-    for (const [key, value] of Object.entries(changes)) {
-      if (!CHANGEABLE.has(key) && !isUnchanged(call, key, value))
-        return complain(`Cannot change the option '${key}'`);
     }
     return openAgain(call, changes, { readOnly, cache });
   },
 };
 
-function isUnchanged(call: IoCall, key: string, value: unknown): boolean {
-  return key === 'driver' && value === call.user.node.driver;
-}
-
-/** Closes the image and opens it with the new options; if that fails, with the old ones. */
+/** Gives the image new options where it is. */
 async function openAgain(
   call: IoCall,
   changes: QDict,
-  how: { readOnly: boolean | undefined; cache: IoOpenRequest['cache'] | undefined },
+  { readOnly, cache }: { readOnly: boolean | undefined; cache: CacheMode | undefined },
 ): Promise<boolean> {
-  const { session } = call;
-  const before = session.file?.request;
-  if (!before) return false;
-  const request: IoOpenRequest = { ...before, format: call.user.node.driver };
-  const { 'read-only': readOnlyText, ...others } = changes;
-  if (Object.keys(others).length > 0) request.options = { ...before.options, ...others };
-  if (before.options?.driver !== undefined) delete request.format;
-  if (how.readOnly !== undefined) request.readOnly = how.readOnly;
-  else if (readOnlyText !== undefined) request.readOnly = readOnlyText === 'on';
-  if (how.cache !== undefined) request.cache = how.cache;
-  await session.file?.requests.drain();
-  await session.drop();
+  const { file, user, session } = call;
+  await file.requests.drain();
+  const options: QDict = { ...changes };
+  if (readOnly !== undefined) options['read-only'] = readOnly;
+  const mode = cache === undefined ? null : CACHE_MODES[cache];
+  if (mode) Object.assign(options, { 'cache.direct': mode.direct, 'cache.no-flush': mode.noFlush });
+  const { perm, shared } = user;
   try {
-    session.file = await session.openFile(request);
+    // Who asks for it in so many words does not write any more.
+    if (readOnly) await user.setPermissions(perm & ~Permission.WRITE, shared);
+    if (file.copyOnRead !== null && turnsReadOnly(options)) {
+      throw new GraphError(`Can't set node '${user.node.name}' to r/o with copy-on-read enabled`);
+    }
+    await user.reopen(options, mode?.writeThrough);
+    if (!user.node.readOnly) await user.setPermissions(user.perm | Permission.WRITE, shared);
     return true;
   } catch (error) {
+    await user.setPermissions(perm, shared);
     session.report(error);
-    session.file = await session.openFile(before);
     return false;
   }
+}
+
+function turnsReadOnly({ 'read-only': wanted }: QDict): boolean {
+  return wanted === true || wanted === 'on';
 }
