@@ -1,7 +1,7 @@
 /** Files in and out of the sandbox, told to the console: the work behind `import`, `open`, `export`, drops and buttons. */
 import type { Client } from '../client';
 import type { TaskIo } from './console/backend';
-import { saveFile } from './page-io';
+import { chooseTarget, saveFile, writeFile } from './page-io';
 import { formatBytes } from './units';
 
 type Io = Pick<TaskIo, 'stdout' | 'stderr' | 'progress' | 'signal'>;
@@ -60,7 +60,10 @@ export async function openFiles(client: Client, files: readonly File[], io: Io):
   return code;
 }
 
-/** Saves files of the sandbox as downloads. */
+/** Files from this size on are written where the user says, with progress; smaller ones are there at once. Bytes. */
+const LARGE = 32 * 1024 * 1024;
+
+/** Saves files of the sandbox: as downloads, a large one in a place that the user chooses where the browser can. */
 export async function exportFiles(client: Client, paths: readonly string[], io: Io): Promise<number> {
   let code = 0;
   for (const path of paths) {
@@ -71,7 +74,15 @@ export async function exportFiles(client: Client, paths: readonly string[], io: 
       continue;
     }
     const { content, inUse } = result.value;
-    saveFile(content, path.slice(path.lastIndexOf('/') + 1));
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    // The browser asks for one place after a click or a line, not for several.
+    const target = content.size >= LARGE && paths.length === 1 ? await chooseTarget(name) : null;
+    if (target === 'closed') {
+      io.stderr(`export: ${path}: no place was chosen\n`);
+      return 1;
+    }
+    if (target) return writeTo(target, path, content, io);
+    saveFile(content, name);
     io.stdout(`${path}: ${formatBytes(content.size)} to your downloads\n`);
     if (inUse) {
       io.stdout(
@@ -80,4 +91,18 @@ export async function exportFiles(client: Client, paths: readonly string[], io: 
     }
   }
   return code;
+}
+
+async function writeTo(target: FileSystemFileHandle, path: string, content: Blob, io: Io): Promise<number> {
+  try {
+    await writeFile(content, target, (done) => io.progress(done, content.size), io.signal);
+  } catch (error) {
+    if (io.signal.aborted) return 130;
+    const changed = error instanceof DOMException && error.name === 'NotReadableError';
+    const reason = changed ? 'it was written to meanwhile; nothing was saved' : (error as Error).message;
+    io.stderr(`export: ${path}: ${reason}\n`);
+    return 1;
+  }
+  io.stdout(`${path}: ${formatBytes(content.size)} saved as ${target.name}\n`);
+  return 0;
 }

@@ -1,7 +1,7 @@
 /** The file backends of browsers: the common suite, and what they have of their own. Runs in a worker of Chromium. */
 import { BlobStore } from '../../src/files/browser/blob-store';
 import { OpfsStore } from '../../src/files/browser/opfs-store';
-import { exportFile, exportStream, importFile } from '../../src/files/browser/transfer';
+import { exportFile, importFile } from '../../src/files/browser/transfer';
 import { Errno } from '../../src/files/contract';
 import type { FileStore } from '../../src/files/contract';
 import { LockError, MemoryLocks } from '../../src/files/locks';
@@ -167,8 +167,6 @@ const own: Record<string, () => Promise<void>> = {
       equalBytes(await contents(files, 'disk'), bytes, 'imported');
       equal((await files.list('.')).length, 1, 'files');
       equalBytes(new Uint8Array(await (await exportFile(files, 'disk')).arrayBuffer()), bytes, 'as a blob');
-      const stream = new Response(exportStream(files, 'disk'));
-      equalBytes(new Uint8Array(await stream.arrayBuffer()), bytes, 'as a stream');
       await importFile(files, locks, new Blob([]), 'disk');
       equal((await files.info('disk')).size, 0, 'replaced');
       await fails(Errno.ENOENT, () => exportFile(files, 'absent'));

@@ -115,21 +115,6 @@ export async function exportFile(files: FileStore, path: string): Promise<Blob> 
   return new Blob(pieces);
 }
 
-/** The contents of a file as a stream of pieces, to be written to a file that the user chose. */
-export function exportStream(files: FileStore, path: string): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const pieces = readPieces(files, path);
-  return new ReadableStream({
-    pull: async (controller) => {
-      const { done, value } = await pieces.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: async () => {
-      await pieces.return(undefined);
-    },
-  });
-}
-
 async function* readPieces(
   files: FileStore,
   path: string,
