@@ -19,6 +19,7 @@ export type {
   StorageUsage,
   Workload,
 } from './protocol';
+export { startScript } from './script';
 export { PageSocket } from './socket';
 export { Volumes, type VolumeRange } from './volumes';
 export type { Commands, Events } from '../qapi/types.generated';

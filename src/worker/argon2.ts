@@ -1,12 +1,11 @@
 /** Argon2 in a worker of its own, so that this one goes on with commands and requests meanwhile. */
+import { startScript } from '../client/script';
 import type { Argon2Thread } from '../crypto/derivation';
+import workerAddress from './argon2worker.ts?worker&url';
 import type { Told } from './argon2worker';
 
 export const workerArgon2: Argon2Thread = (request, { signal, estimate }) => {
-  const worker = new Worker(new URL('./argon2worker.ts', import.meta.url), {
-    type: 'module',
-    name: 'qsd-web: key',
-  });
+  const worker = startScript(new URL(workerAddress, import.meta.url), 'qsd-web: key');
   let stop: () => void = () => undefined;
   return new Promise<Uint8Array>((resolve, reject) => {
     stop = () => reject(new Error('interrupted'));

@@ -1,5 +1,6 @@
 /** The built page in a frame of another page, its own site's or another one's, on a plain static host. */
-import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { createReadStream, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -38,8 +39,17 @@ beforeAll(async () => {
       );
       return;
     }
-    const file = join(folder, 'site', path.replace('/some/folder/', '/').replace(/\/$/, '/index.html'));
-    if (!path.startsWith('/some/folder/') || !statSync(file, { throwIfNoEntry: false })?.isFile()) {
+    if (path === '/sandboxed.html') {
+      response.setHeader('content-type', 'text/html');
+      response.end(
+        `<!doctype html><iframe sandbox="allow-scripts" src="/open/folder/" width="900" height="600">`,
+      );
+      return;
+    }
+    const file = join(folder, 'site', path.replace(/^\/\w+\/folder\//, '/').replace(/\/$/, '/index.html'));
+    // A frame of no site may load no module from a host that does not say this.
+    if (path.startsWith('/open/folder/')) response.setHeader('access-control-allow-origin', '*');
+    if (!/^\/(some|open)\/folder\//.test(path) || !statSync(file, { throwIfNoEntry: false })?.isFile()) {
       response.statusCode = 404;
       response.end();
       return;
@@ -63,7 +73,12 @@ afterAll(async () => {
 });
 
 /** Creates an image by the console of the page and reads it; if files are kept, it is still there after a reload. */
-async function use(page: Page, frame: () => Frame, kept: boolean): Promise<void> {
+async function use(
+  page: Page,
+  frame: () => Frame,
+  kept: boolean,
+  more?: (enter: (line: string) => Promise<void>, console: () => Promise<string>) => Promise<void>,
+): Promise<void> {
   const failures: string[] = [];
   page.on('pageerror', (error) => failures.push(String(error)));
   const console = () => frame().locator('.xterm-rows').innerText();
@@ -84,6 +99,7 @@ async function use(page: Page, frame: () => Frame, kept: boolean): Promise<void>
   await enter('qemu-io -c "read -P 0 0 3M" made.qcow2');
   await expect.poll(console).toContain('read 3145728/3145728 bytes at offset 0');
   await enter('rm made.qcow2');
+  await more?.(enter, console);
   expect(failures).toEqual([]);
   await page.close();
 }
@@ -97,4 +113,25 @@ test.each([
   await page.goto(`http://${host}:${port}/frame.html`);
   const frame = () => page.frames().find((one) => one.url().endsWith('/some/folder/')) ?? page.mainFrame();
   await use(page, frame, kept);
+});
+
+test('in a sandboxed frame, where keys are derived in a worker of their own too', async () => {
+  const path = join(folder, 'site/disk.luks');
+  writeFileSync(path, '');
+  truncateSync(path, 20 << 20);
+  const kdf = '--pbkdf argon2id --pbkdf-memory 32 --pbkdf-parallel 1 --pbkdf-force-iterations 4'.split(' ');
+  execFileSync('cryptsetup', ['luksFormat', '-q', '--disable-locks', '--type', 'luks2', ...kdf, path, '-'], {
+    input: 'sesame',
+    env: { ...process.env, PATH: `${process.env.PATH}:/sbin:/usr/sbin` },
+  });
+  const page = await context.newPage();
+  await page.goto(`http://127.0.0.1:${port}/sandboxed.html`);
+  const frame = () => page.frames().find((one) => one.url().endsWith('/open/folder/')) ?? page.mainFrame();
+  await use(page, frame, false, async (enter, console) => {
+    await enter(`import http://127.0.0.1:${port}/open/folder/disk.luks`);
+    await expect.poll(console).toContain('disk.luks: copied into the sandbox');
+    const disk = 'driver=luks,key-secret=s,file.filename=disk.luks';
+    await enter(`qemu-io -r --object secret,id=s,data=sesame -c "read 0 4k" --image-opts ${disk}`);
+    await expect.poll(console).toContain('read 4096/4096 bytes at offset 0');
+  });
 });

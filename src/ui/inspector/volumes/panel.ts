@@ -1,5 +1,6 @@
 /** What is on a disk: its partitions as a bar and a list, and the files of one of them. */
 import {
+  startScript,
   Volumes,
   type DiskLayout,
   type DiskSource,
@@ -9,7 +10,6 @@ import {
 } from '../../../client';
 import workerAddress from '../../../worker/volumes.ts?worker&url';
 import { button, h } from '../../dom';
-import { startScript } from '../../start-worker';
 import { formatBytes } from '../../units';
 import { showFiles } from './files';
 import styles from './volumes.css?inline';
