@@ -11,8 +11,13 @@ export interface DerivationHost {
   argon2?: Argon2Thread;
   /** Aborted on Ctrl-C: the derivation rejects with its reason. */
   signal?: AbortSignal;
-  /** How far a derivation is: milliseconds of those that it is estimated to take. At its end both are equal. */
+  /**
+   * How far a derivation is: milliseconds of those that it is estimated to take; `total` 0: the speed of the machine is being
+   * measured. At its end both are equal.
+   */
   progress?(this: void, done: number, total: number): void;
+  /** A derivation was given up that cannot be stopped: its thread works on, for nobody. */
+  onAbandoned?(this: void): void;
 }
 
 /** @param estimate told once how many milliseconds it is going to take */
@@ -39,6 +44,12 @@ class Meter {
 
   constructor(private readonly report: (done: number, total: number) => void) {}
 
+  /** It takes an unknown time. */
+  begin(): void {
+    this.report(performance.now() - this.start, 0);
+    this.timer = setTimeout(() => this.begin(), REPORT);
+  }
+
   readonly estimate = (milliseconds: number): void => {
     this.total = performance.now() - this.start + milliseconds;
     this.tick();
@@ -52,7 +63,9 @@ class Meter {
 
   end(): void {
     clearTimeout(this.timer);
-    if (this.total > 0) this.report(this.total, this.total);
+    const reported = this.timer !== null;
+    const total = Math.max(this.total, 1);
+    if (reported) this.report(total, total);
   }
 }
 
@@ -86,12 +99,10 @@ export class KeyDerivation {
 
   /** How many iterations of PBKDF2 this machine does in a second. */
   async measure(request: Omit<Pbkdf2Request, 'iterations'>): Promise<number> {
-    this.begin();
-    try {
-      return await measurePbkdf2(request);
-    } finally {
-      this.running--;
-    }
+    return this.attended((meter) => {
+      meter?.begin();
+      return measurePbkdf2(request);
+    });
   }
 
   /** Derives a key with Argon2; rejects as {@link argon2} does. */
@@ -100,16 +111,21 @@ export class KeyDerivation {
     return this.metered((estimate) => (thread ? thread(request, { signal, estimate }) : argon2(request)));
   }
 
-  private async metered(
+  private metered(
     work: (estimate: (milliseconds: number) => void) => Promise<Uint8Array>,
   ): Promise<Uint8Array> {
-    const { signal, progress } = this.host;
+    return this.attended((meter) => work((milliseconds) => meter?.estimate(milliseconds)));
+  }
+
+  /** Work that is shown and can be given up. */
+  private async attended<T>(work: (meter: Meter | null) => Promise<T>): Promise<T> {
+    const { signal, progress, onAbandoned } = this.host;
     signal?.throwIfAborted();
     this.begin();
     const meter = progress ? new Meter((done, total) => progress(done, total)) : null;
-    const pending = work((milliseconds) => meter?.estimate(milliseconds));
+    const pending = work(meter);
     try {
-      return await (signal ? untilAborted(pending, signal) : pending);
+      return await (signal ? untilAborted(pending, signal, onAbandoned) : pending);
     } finally {
       this.running--;
       meter?.end();
@@ -118,7 +134,11 @@ export class KeyDerivation {
 }
 
 /** What comes too late is overwritten: WebCrypto cannot be stopped. */
-async function untilAborted(pending: Promise<Uint8Array>, signal: AbortSignal): Promise<Uint8Array> {
+async function untilAborted<T>(
+  pending: Promise<T>,
+  signal: AbortSignal,
+  onAbandoned: (() => void) | undefined,
+): Promise<T> {
   let stop: () => void = () => undefined;
   const aborted = new Promise<null>((resolve) => {
     stop = () => resolve(null);
@@ -127,9 +147,10 @@ async function untilAborted(pending: Promise<Uint8Array>, signal: AbortSignal): 
   const first = await Promise.race([pending, aborted]).finally(() =>
     signal.removeEventListener('abort', stop),
   );
-  if (first) return first;
+  if (first !== null) return first;
+  onAbandoned?.();
   pending.then(
-    (late) => late.fill(0),
+    (late) => void (late instanceof Uint8Array && late.fill(0)),
     () => undefined,
   );
   throw signal.reason;

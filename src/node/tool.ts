@@ -2,6 +2,7 @@
 import type { Tool, ToolContext } from '../tools/context';
 import { nodeTls } from './tls/index';
 import { nodeEnvironment, turn } from './environment';
+import { keyProgress } from './keyprogress';
 import { LineReader } from './lines';
 
 /** What a shell adds to the number of the signal that ended a process. */
@@ -14,7 +15,7 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 export async function runTool(tool: Tool, words: string[]): Promise<number> {
   const stop = new AbortController();
   /** The number of the signal that came; 0: none. */
-  const state = { signal: 0 };
+  const state = { signal: 0, abandoned: false };
   for (const [name, number] of Object.entries(SIGNALS)) {
     process.on(name, () => {
       if (state.signal !== 0) process.exit(SIGNALLED + number);
@@ -23,6 +24,7 @@ export async function runTool(tool: Tool, words: string[]): Promise<number> {
     });
   }
   const lines = new LineReader(() => process.stdin, stop.signal);
+  const shown = keyProgress(process.stderr);
   const context: ToolContext = {
     ...(await nodeEnvironment()),
     tls: nodeTls,
@@ -30,11 +32,23 @@ export async function runTool(tool: Tool, words: string[]): Promise<number> {
     stderr: (text) => void process.stderr.write(text),
     readLine: () => lines.next(),
     raise,
+    onAbandoned: () => (state.abandoned = true),
+    ...(shown && { keyProgress: shown }),
     signal: stop.signal,
     turn,
   };
   const code = await tool(words, context);
+  // At its end the process would wait for what its threads do. It does not if the signal ends it.
+  if (state.signal !== 0 && state.abandoned) {
+    await flushed(process.stdout);
+    await flushed(process.stderr);
+    await raise(state.signal);
+  }
   return state.signal === 0 ? code : SIGNALLED + state.signal;
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
 }
 
 /** How long a signal may take to arrive, milliseconds. */

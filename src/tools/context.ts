@@ -35,13 +35,24 @@ export interface ToolContext {
    * known. Besides what the tool itself prints.
    */
   progress?(this: void, done: number, total: number): void;
+  /** The same of the derivation of a key alone, `total` 0: trials show how fast it is here. Absent: {@link progress} is told. */
+  keyProgress?(this: void, done: number, total: number): void;
+  /** A derivation was given up that cannot be stopped. */
+  onAbandoned?(this: void): void;
   /** Argon2 in a thread of its own, if the platform has such. */
   argon2?: Argon2Thread;
 }
 
 /** How a tool derives keys: Ctrl-C stops it, and a console shows how far it is. */
-export function toolDerivation({ argon2, signal, progress }: ToolContext): DerivationHost {
-  return { signal, ...(argon2 && { argon2 }), ...(progress && { progress }) };
+export function toolDerivation(context: ToolContext): DerivationHost {
+  const { argon2, signal, onAbandoned } = context;
+  const progress = context.keyProgress ?? context.progress;
+  return {
+    signal,
+    ...(argon2 && { argon2 }),
+    ...(progress && { progress }),
+    ...(onAbandoned && { onAbandoned }),
+  };
 }
 
 /** A tool: takes the words after its name, answers the exit code of the real one. */
