@@ -248,6 +248,7 @@ async function run(
     if (request.noCreate && target.length() < total) {
       throw new ToolFailure('output file is smaller than input file');
     }
+    if (request.compress) await checkCompressed(target);
     if (request.bitmaps && !(await keepsBitmaps(target))) {
       throw new ToolFailure(`Format driver '${target.node.driver}' does not support bitmaps`);
     }
@@ -337,7 +338,8 @@ async function prepareTarget(
     hasBacking && backingFormat === undefined && !request.noCreate,
     'Use of backing file requires explicit backing format',
   );
-  if (request.compress) checkCompression(format, values);
+  // What options describe is known when it is open.
+  if (request.compress && !request.targetImageOpts) checkCompression(format, values);
   if (request.bitmaps) await checkSourceBitmaps(session.context.engine.bitmaps, sources, request.skipBroken);
   readCache(request.targetCache, 'cache option');
   if (!request.noCreate) {
@@ -349,14 +351,24 @@ async function prepareTarget(
   return { backing: hasBacking, keys: Object.fromEntries(keys.map(([name, id]) => [name, String(id)])) };
 }
 
+const NO_COMPRESSION = 'Compression not supported for this file format';
+const NOT_BOTH = 'Compression and encryption not supported at the same time';
+
 function checkCompression(format: string, values: CreateValues): void {
-  if (format !== 'qcow2') throw new ToolFailure('Compression not supported for this file format');
+  if (format !== 'qcow2') throw new ToolFailure(NO_COMPRESSION);
   if (values.encryption === true || values['encrypt.format'] !== undefined) {
-    throw new ToolFailure('Compression and encryption not supported at the same time');
+    throw new ToolFailure(NOT_BOTH);
   }
   if (values.preallocation !== undefined && values.preallocation !== 'off') {
     throw new ToolFailure('Compression and preallocation not supported at the same time');
   }
+}
+
+/** The real tool would write compressed clusters in the clear. */
+async function checkCompressed(target: BlockUser): Promise<void> {
+  if (!target.compresses) throw new ToolFailure(NO_COMPRESSION);
+  const { encrypted } = await target.present(() => target.info());
+  if (encrypted) throw new ToolFailure(NOT_BOTH);
 }
 
 async function openTarget(

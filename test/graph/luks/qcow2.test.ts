@@ -1,5 +1,6 @@
 /** Encrypted qcow2 images: of the real tool opened by ours, and ours by it; key slots; the old AES encryption, read. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { inflateRawSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { scratchDirectory } from '../../engine/support';
 import { create, mustQemuImg, newGraph, pattern, qemuImg, readDisk, writeDisk } from './support';
@@ -236,3 +237,35 @@ test('the old AES encryption: parts of sectors and of clusters keep what is arou
   expect(Buffer.compare(await readDisk(encrypted(image)), want)).toBe(0);
   expect(Buffer.compare(theirs(encrypted(image)), want)).toBe(0);
 });
+
+test.each([LUKS, AES])(
+  'compressed clusters, which are never encrypted, are read and not written (%o)',
+  async (how) => {
+    const image = scratch.path('compressed.qcow2');
+    const raw = scratch.path('compressed.raw');
+    const data = Buffer.alloc(MIB, 'everybody can read this, ');
+    writeFileSync(raw, data);
+    await create('qcow2', image, { size: MIB, ...how });
+    const empty = readFileSync(image);
+    const graph = newGraph();
+    const user = await graph.openImage({ options: encrypted(image) });
+    const buffer = graph.opener.environment.engine.alloc(65536);
+    expect(() => user.writeCompressed(0, 65536, buffer)).toThrow('Operation not supported');
+    await graph.close();
+    expect(readFileSync(image).equals(empty)).toBe(true);
+    mustQemuImg('convert', '-n', '-c', '-f', 'raw', '--target-image-opts', raw, imageOpts(encrypted(image)));
+    expect(Buffer.compare(await readDisk(encrypted(image)), data)).toBe(0);
+    // What the real tool wrote is there for all to see: a stream of deflate in place of sectors that look random.
+    const map = mustQemuImg('map', '--output=json', '--image-opts', imageOpts(encrypted(image)));
+    expect(map).toContain('"compressed": true');
+    const file = readFileSync(image);
+    const seen = Array.from({ length: file.length >> 9 }, (_, sector) => {
+      try {
+        return inflateRawSync(file.subarray(sector * 512), { finishFlush: 2 }).toString('latin1');
+      } catch {
+        return '';
+      }
+    });
+    expect(seen.some((text) => text.includes('everybody can read this'))).toBe(true);
+  },
+);
