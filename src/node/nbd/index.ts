@@ -70,7 +70,7 @@ async function list(line: NbdCommandLine): Promise<string> {
 }
 
 async function makeObjects(graph: BlockGraph, { objects: texts }: NbdCommandLine): Promise<ObjectTable> {
-  const objects = new ToolObjects(graph, nodeTls);
+  const objects = new ToolObjects(graph, nodeTls, []);
   for (const text of texts) await objects.add(text);
   return objects.table;
 }
