@@ -31,6 +31,10 @@ export class Inspection implements ImageInspection {
     return this.call(this.remote.refresh());
   }
 
+  state(): Promise<string> {
+    return this.call(this.remote.state());
+  }
+
   map(request: MapRequest): Promise<MapPage> {
     return this.call(this.remote.map(request));
   }

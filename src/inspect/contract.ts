@@ -88,6 +88,20 @@ export interface InspectedBitmap extends FileRange {
   table: FileRange;
 }
 
+/** A bitmap that the daemon's memory has of a node; its image may keep it, too. */
+export interface LiveBitmap {
+  /** Empty: it belongs to a job. */
+  name: string;
+  /** Bytes of the disk that a bit stands for. */
+  granularity: number;
+  /** Bytes. */
+  dirty: number;
+  /** Writes mark it. */
+  recording: boolean;
+  /** The image keeps it when the node is closed. */
+  persistent: boolean;
+}
+
 /** A place for a passphrase. */
 export interface KeySlot extends FileRange {
   name: string;
@@ -119,6 +133,8 @@ export interface Overview {
   sections: readonly Section[];
   snapshots: readonly InspectedSnapshot[];
   bitmaps: readonly InspectedBitmap[];
+  /** Of a node: what is in memory now. */
+  live: readonly LiveBitmap[];
   slots: readonly KeySlot[];
 }
 
@@ -228,6 +244,8 @@ export interface CheckState {
 export interface ImageInspection {
   /** Looks at the image as it is now; what was known of its tables is forgotten. */
   refresh(): Promise<Overview>;
+  /** A text that is another one when the image may have changed since. Costs little, and does nothing to the image. */
+  state(): Promise<string>;
   map(request: MapRequest): Promise<MapPage>;
   /** What is at an offset of a view. */
   describe(view: ImageView, offset: number): Promise<Place>;

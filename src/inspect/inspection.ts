@@ -2,24 +2,25 @@
 import { probeFormat } from '../graph';
 import { hex, readBytes, sizeText, type ByteSource } from './bytes';
 import { CheckRun } from './check';
-import type {
-  CheckMode,
-  CheckState,
-  DiskSource,
-  Field,
-  ImageInspection,
-  ImageView,
-  InspectTarget,
-  MapPage,
-  MapRequest,
-  Overview,
-  Place,
+import {
+  CellFlag,
+  type CheckMode,
+  type CheckState,
+  type DiskSource,
+  type Field,
+  type ImageInspection,
+  type ImageView,
+  type InspectTarget,
+  type MapPage,
+  type MapRequest,
+  type Overview,
+  type Place,
 } from './contract';
 import type { Lock } from './lock';
 import { luksStructure, rawStructure, unknownStructure } from './plain';
 import { readHeader, type Qcow2Header } from './qcow2/header';
 import { Qcow2Structure } from './qcow2/image';
-import type { Cells, Structure } from './structure';
+import { DIRTY_IN, type Cells, type Structure } from './structure';
 import {
   failureText,
   InspectError,
@@ -78,10 +79,15 @@ export class Inspection implements ImageInspection {
         path: this.target.path(),
         fileSize: file.size(),
         encryption: this.encryption(),
+        live: this.target.live?.list() ?? [],
         facts: [...overview.facts, ['File', `${sizeText(file.size())} (${file.size()} bytes)`]],
         remarks: [...overview.remarks, ...this.target.remarks()],
       };
     });
+  }
+
+  state(): Promise<string> {
+    return this.told(() => this.target.state());
   }
 
   private encryption(): Overview['encryption'] {
@@ -169,20 +175,40 @@ export class Inspection implements ImageInspection {
         };
       const cells = this.cells;
       const end = performance.now() + ANSWER;
-      let known = structure.fill(cells, performance.now() + SLICE);
+      const fill = (): number => {
+        const from = cells.next;
+        const part = structure.fill(cells, performance.now() + SLICE);
+        if (view === 'guest') this.markLive(cells, from);
+        return part;
+      };
+      let known = fill();
       while (known < 1 && performance.now() < end) {
         await this.environment.turn();
         if (this.structure !== structure || this.closed) break;
-        known = structure.fill(cells, performance.now() + SLICE);
+        known = fill();
       }
       return { uses: cells.uses.slice(), fill: cells.fill.slice(), flags: cells.flags.slice(), known };
     });
   }
 
+  /** Cells that were filled, from one on, with what the bitmaps in memory have marked. */
+  private markLive(cells: Cells, from: number): void {
+    const marked = this.target.live?.marks();
+    const size = this.structure?.overview.diskSize ?? 0;
+    for (let cell = from; cell < cells.next; cell++) {
+      const start = cells.offset + cell * cells.cellBytes;
+      const length = Math.min(cells.cellBytes, size - start);
+      if (length > 0 && marked?.(start, length))
+        cells.flags[cell] = (cells.flags[cell] ?? 0) | CellFlag.DIRTY;
+    }
+  }
+
   describe(view: ImageView, offset: number): Promise<Place> {
     return this.told(async () => {
       if (!this.structure) throw new InspectError('Refresh it first');
-      return this.structure.describe(view, Math.max(0, Math.floor(offset)));
+      const place = this.structure.describe(view, Math.max(0, Math.floor(offset)));
+      const dirty = view === 'guest' ? (this.target.live?.dirtyIn(place.offset, place.length) ?? []) : [];
+      return withDirty(place, dirty);
     });
   }
 
@@ -270,4 +296,13 @@ export class Inspection implements ImageInspection {
       throw new InspectError(failureText(error));
     }
   }
+}
+
+/** A place with the names of the bitmaps in memory that have marked it, beside those of the image. */
+function withDirty(place: Place, names: readonly string[]): Place {
+  if (names.length === 0) return place;
+  const before = place.facts.find(([label]) => label === DIRTY_IN)?.[1].split(', ') ?? [];
+  const all = new Set([...before, ...names.map((name) => name || 'a bitmap of a job')]);
+  const others = place.facts.filter(([label]) => label !== DIRTY_IN);
+  return { ...place, facts: [...others, [DIRTY_IN, [...all].join(', ')]] };
 }

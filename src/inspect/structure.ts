@@ -2,7 +2,10 @@
 import type { Field, ImageView, MapPage, Overview, Place } from './contract';
 
 /** What a format knows; name and sizes of the file are added by the inspection. */
-export type FormatOverview = Omit<Overview, 'name' | 'path' | 'fileSize' | 'encryption'>;
+export type FormatOverview = Omit<Overview, 'name' | 'path' | 'fileSize' | 'encryption' | 'live'>;
+
+/** The label of the bitmaps that have marked a place of the disk, in {@link Place.facts}. */
+export const DIRTY_IN = 'Dirty in';
 
 /** Cells that are being filled: `next` is the first one that is not known yet. */
 export interface Cells {

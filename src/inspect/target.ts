@@ -7,6 +7,7 @@ import { BlockGraph, GraphError, type BlockUser, type NodeView } from '../graph'
 import type { ByteSource } from './bytes';
 import { sizeText } from './bytes';
 import type { InspectTarget, Remark } from './contract';
+import { LiveBits, liveState, type LiveNodes } from './live';
 import { SECRET, unlockOptions, type Lock } from './lock';
 
 /** What the inspection needs from outside. */
@@ -43,6 +44,10 @@ export interface Target {
   unlock?(lock: Lock, passphrase: Uint8Array, derivation: DerivationHost): Promise<void>;
   /** Whether it was opened with a passphrase. */
   readonly unlocked?: boolean;
+  /** Bitmaps in memory; null: only the image has some. */
+  readonly live: LiveBits | null;
+  /** A text that is another one when the image may have changed. */
+  state(): Promise<string>;
   /** What the user should know of how it is looked at. */
   remarks(): Remark[];
   /** Of the image file in the sandbox; null: it is not there. */
@@ -102,6 +107,7 @@ class NodeBytes implements ByteSource {
 class NodeTarget implements Target {
   readonly file: ByteSource;
   readonly format: string | null;
+  readonly live = new LiveBits(() => this.nodes());
   private readonly guest: ByteSource;
 
   constructor(
@@ -124,6 +130,16 @@ class NodeTarget implements Target {
     const node = daemon?.find(this.name);
     if (!daemon || !node) throw new InspectError(`Cannot find node '${this.name}'`);
     return { node, engine: daemon.engine };
+  }
+
+  private nodes(): LiveNodes {
+    const { node, engine } = this.find();
+    const holder = image(node);
+    return { engine, nodes: holder === node ? [node] : [node, holder] };
+  }
+
+  state(): Promise<string> {
+    return Promise.resolve(liveState(this.nodes()));
   }
 
   disk(): Promise<ByteSource> {
@@ -178,6 +194,7 @@ function image(node: NodeView): NodeView {
 
 class FileTarget implements Target {
   readonly format = null;
+  readonly live = null;
   private graph: BlockGraph | null = null;
   private user: BlockUser | null = null;
   private opening: Promise<ByteSource> | null = null;
@@ -192,6 +209,11 @@ class FileTarget implements Target {
 
   static async open(environment: InspectEnvironment, path: string): Promise<FileTarget> {
     return new FileTarget(environment, path, await environment.files.open(path, { write: false }));
+  }
+
+  async state(): Promise<string> {
+    const { size, modified } = await this.environment.files.info(this.name);
+    return JSON.stringify([size, modified]);
   }
 
   disk(): Promise<ByteSource> {

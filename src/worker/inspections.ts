@@ -61,6 +61,7 @@ async function beside(base: FileStore, file: File): Promise<{ files: FileStore; 
 function served(inspection: Inspection): object {
   return {
     refresh: inspection.refresh.bind(inspection),
+    state: inspection.state.bind(inspection),
     describe: inspection.describe.bind(inspection),
     fields: inspection.fields.bind(inspection),
     size: inspection.size.bind(inspection),

@@ -11,7 +11,7 @@ import {
   type Section,
 } from '../contract';
 import { luksSections } from '../luks/luks1';
-import type { Cells, FormatOverview, Structure } from '../structure';
+import { DIRTY_IN, type Cells, type FormatOverview, type Structure } from '../structure';
 import { useTitle } from '../uses';
 import { DiskTables } from './disk';
 import { l1Field, l2Field, refcountOf } from './entries';
@@ -164,7 +164,7 @@ export class Qcow2Structure implements Structure {
     const dirty = this.overview.bitmaps
       .filter(({ inUse }) => !inUse)
       .filter((_, index) => this.bits[index]?.any(start, clusterSize));
-    if (dirty.length > 0) facts.push(['Dirty in', dirty.map(({ name }) => name).join(', ')]);
+    if (dirty.length > 0) facts.push([DIRTY_IN, dirty.map(({ name }) => name).join(', ')]);
     return { use, offset: start, length: clusterSize, title: useTitle(use, 'guest'), facts, links };
   }
 

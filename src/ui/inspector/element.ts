@@ -5,6 +5,7 @@ import { pickFiles } from '../page-io';
 import { sharedClient } from '../shared-client';
 import { CheckPanel } from './check';
 import { showDisk } from './disk';
+import { follow } from './follow';
 import { HexPanel } from './hex';
 import styles from './inspector.css?inline';
 import { MapPanel } from './map';
@@ -38,6 +39,7 @@ export class QsdInspector extends HTMLElement {
   private readonly fresh = new Set<TabName>();
   private turn = 0;
   private endDisk: (() => void) | null = null;
+  private endFollowing: (() => void) | null = null;
   private map: MapPanel | null = null;
   private hex: HexPanel | null = null;
   private check: CheckPanel | null = null;
@@ -162,9 +164,11 @@ export class QsdInspector extends HTMLElement {
   private async look(turn: number): Promise<void> {
     const { inspection } = this;
     if (!inspection) return;
+    const state = await inspection.state();
     const overview = await inspection.refresh();
     if (turn !== this.turn) return;
     this.overview = overview;
+    this.follow(inspection, turn, state);
     this.failure.hidden = true;
     this.empty.hidden = true;
     this.list.hidden = false;
@@ -172,13 +176,27 @@ export class QsdInspector extends HTMLElement {
     setText(this.heading, overview.name);
     setText(this.format, overview.format);
     this.fresh.clear();
-    this.panels.overview.replaceChildren(
-      ...(overview.encryption === 'locked' ? [this.unlockForm(inspection)] : []),
-      overviewOf(overview, (range) => this.showBytes('file', range)),
-    );
-    this.fresh.add('overview');
     this.choose(this.tab);
     this.setAttribute('data-settled', '');
+  }
+
+  /** The map follows an image that changes. What else is shown may be under the user's hands: it waits for a click. */
+  private follow(inspection: Inspection, turn: number, state: string): void {
+    this.endFollowing?.();
+    this.endFollowing = follow(
+      {
+        state: () => inspection.state(),
+        ready: () => this.tab === 'map' && this.map?.known === true && this.checkVisibility(),
+        look: async () => {
+          const overview = await inspection.refresh();
+          if (turn !== this.turn) return;
+          this.overview = overview;
+          this.fresh.delete('overview');
+          this.map?.show(inspection, overview);
+        },
+      },
+      state,
+    );
   }
 
   private fail(error: unknown): void {
@@ -190,6 +208,8 @@ export class QsdInspector extends HTMLElement {
 
   private closeImage(): void {
     this.turn++;
+    this.endFollowing?.();
+    this.endFollowing = null;
     this.endDisk?.();
     this.endDisk = null;
     this.map?.end();
@@ -230,7 +250,12 @@ export class QsdInspector extends HTMLElement {
     this.fresh.add(name);
     const bytes = (view: ImageView, offset: number, length: number): void =>
       this.showBytes(view, { offset, length });
-    if (name === 'map') {
+    if (name === 'overview') {
+      this.panels.overview.replaceChildren(
+        ...(overview.encryption === 'locked' ? [this.unlockForm(inspection)] : []),
+        overviewOf(overview, (range) => this.showBytes('file', range)),
+      );
+    } else if (name === 'map') {
       this.map ??= this.put(name, new MapPanel({ bytes }));
       this.map.show(inspection, overview);
     } else if (name === 'hex') {

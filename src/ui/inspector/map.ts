@@ -112,7 +112,7 @@ export class MapPanel {
     const noDisk = overview.diskSize === null;
     this.views.guest.disabled = noDisk;
     if (noDisk) this.view = 'file';
-    if (same) this.load();
+    if (same) this.load(this.pages);
     else {
       this.row = this.current = 0;
       this.choose(this.view);
@@ -190,15 +190,27 @@ export class MapPanel {
     this.load();
   }
 
-  private load(): void {
+  /** Whether all that is seen is known. */
+  get known(): boolean {
+    return this.pages?.known === 1;
+  }
+
+  /** @param before the same cells, as they were when they were looked at before */
+  private load(before: MapPages | null = null): void {
     this.pages?.end();
     this.pages = this.inspection
-      ? new MapPages(this.inspection, this.view, this.cellBytes, (failure) => {
-          this.failure.hidden = failure === undefined;
-          setText(this.failure, failure ?? '');
-          this.draw();
-          if (this.shownAt >= 0) void this.describe(this.shownAt, true);
-        })
+      ? new MapPages(
+          this.inspection,
+          this.view,
+          this.cellBytes,
+          (failure) => {
+            this.failure.hidden = failure === undefined;
+            setText(this.failure, failure ?? '');
+            this.draw();
+            if (this.shownAt >= 0) void this.describe(this.shownAt, true);
+          },
+          before,
+        )
       : null;
     this.element.removeAttribute('data-known');
     this.canvas.setAttribute('aria-valuemax', String(this.cells - 1));

@@ -42,6 +42,19 @@ export function overviewOf(overview: Overview, show: ShowBytes): HTMLElement {
         ]),
       ),
     );
+  if (overview.live.length > 0)
+    parts.push(
+      list(
+        'Bitmaps in memory',
+        ['Name', 'A bit for', 'Dirty', 'State'],
+        overview.live.map((one) => [
+          one.name === '' ? '(of a job)' : one.name,
+          formatBytes(one.granularity),
+          formatBytes(one.dirty),
+          `${one.recording ? 'recording' : 'not recording'}, ${one.persistent ? 'kept in the image' : 'goes with the node'}`,
+        ]),
+      ),
+    );
   if (overview.slots.length > 0)
     parts.push(
       list(

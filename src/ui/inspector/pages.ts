@@ -1,5 +1,5 @@
 /** Cells of the map in pages: asked for when they are seen, asked for again while not all is known. */
-import type { ImageView, Inspection, MapPage } from '../../client';
+import { Use, type ImageView, type Inspection, type MapPage } from '../../client';
 
 /** Cells of a page, and pages that are kept. */
 const CELLS = 4096;
@@ -21,7 +21,7 @@ export class MapPages {
   private asking = false;
   private ended = false;
   /** Uses and flags that were found so far. */
-  readonly seen = { uses: new Set<number>(), flags: 0 };
+  readonly seen: { uses: Set<number>; flags: number } = { uses: new Set(), flags: 0 };
   /** 0..1, of the page that was asked for last. */
   known = 0;
 
@@ -31,20 +31,28 @@ export class MapPages {
     private readonly view: ImageView,
     readonly cellBytes: number,
     private readonly changed: (failure?: string) => void,
-  ) {}
+    /** The same cells as they were: shown until more is known. */
+    private before: MapPages | null = null,
+  ) {
+    if (before) before.before = null;
+  }
 
   /** A cell as far as it is known; asks for it if need be. */
   cell(index: number): Cell {
     const number = Math.floor(index / CELLS);
-    const found = this.pages.get(number);
-    if (!found) {
+    if (!this.pages.has(number)) {
       if (this.pages.size >= MOST) this.pages.delete(this.pages.keys().next().value ?? 0);
       this.pages.set(number, { page: null, wanted: true });
       void this.ask();
-      return UNKNOWN;
     }
-    const { page } = found;
-    if (!page) return UNKNOWN;
+    const now = this.peek(index);
+    return now && (now.use as Use) !== Use.UNKNOWN ? now : (this.before?.peek(index) ?? now ?? UNKNOWN);
+  }
+
+  private peek(index: number): Cell | null {
+    const number = Math.floor(index / CELLS);
+    const page = this.pages.get(number)?.page;
+    if (!page) return null;
     const at = index - number * CELLS;
     return { use: page.uses[at] ?? 0, fill: page.fill[at] ?? 0, flags: page.flags[at] ?? 0 };
   }
