@@ -4,6 +4,7 @@ import { nodeTls } from './tls/index';
 import { nodeEnvironment, turn } from './environment';
 import { keyProgress } from './keyprogress';
 import { LineReader } from './lines';
+import { NodeTemporaryFiles } from './temporary';
 
 /** What a shell adds to the number of the signal that ended a process. */
 const SIGNALLED = 128;
@@ -28,6 +29,7 @@ export async function runTool(tool: Tool, words: string[]): Promise<number> {
   const context: ToolContext = {
     ...(await nodeEnvironment()),
     tls: nodeTls,
+    temporary: () => new NodeTemporaryFiles(),
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     readLine: () => lines.next(),

@@ -10,6 +10,8 @@ export interface ToolContext {
   engine: Engine;
   files: FileStore;
   locks: ImageLocks;
+  /** Where temporary files are made. Absent: in memory, of 1 GiB at most. */
+  temporary?(this: void): TemporaryFiles;
   /** Opens exports of NBD servers. Absent: nothing can be connected to from here. */
   openNbd?: OpenNbd;
   /** What the platform knows of certificates. Absent: it has no TLS. */
@@ -41,6 +43,12 @@ export interface ToolContext {
   onAbandoned?(this: void): void;
   /** Argon2 in a thread of its own, if the platform has such. */
   argon2?: Argon2Thread;
+}
+
+/** Files that only one process sees, and that are gone with it. Their names are their maker's. */
+export interface TemporaryFiles extends Pick<FileStore, 'open' | 'info' | 'remove' | 'identity'> {
+  /** Makes an empty one. Rejects with what is told to the user. */
+  make(name: string): Promise<void>;
 }
 
 /** How a tool derives keys: Ctrl-C stops it, and a console shows how far it is. */

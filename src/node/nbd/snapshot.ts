@@ -1,12 +1,8 @@
 /** qemu-nbd -s: what clients write goes to a temporary file and is gone with the program. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BlockGraph, BlockUser } from '../../graph/index';
-import { ToolFailure } from '../../tools/failure';
-import { strerrorOf } from '../strerror';
-
-/** Where the file is made unless TMPDIR says otherwise: it can be large, and /tmp is often in memory. */
-const DIRECTORY = '/var/tmp';
+import { temporaryDirectory } from '../temporary';
 
 /**
  * Puts a new image over one that is open.
@@ -38,16 +34,5 @@ export async function overTemporaryFile(
   } finally {
     // It stays as long as it is open.
     rmSync(directory, { recursive: true });
-  }
-}
-
-function temporaryDirectory(): string {
-  const parent = process.env.TMPDIR ?? DIRECTORY;
-  try {
-    return mkdtempSync(join(parent, 'vl.'));
-  } catch (error) {
-    throw new ToolFailure(
-      `Could not open temporary file '${join(parent, 'vl.XXXXXX')}': ${strerrorOf(error)}`,
-    );
   }
 }

@@ -2,8 +2,9 @@
 import type { BlockFile, FileStore } from '../../files/contract';
 import { MemoryStore } from '../../files/memory';
 import type { ImageLock, ImageLocks } from '../../files/locks';
+import type { TemporaryFiles, ToolContext } from '../context';
 
-/** What temporary files may take, bytes. */
+/** What temporary files may take in memory, bytes. */
 const TEMPORARY_BYTES = 1024 * 1024 * 1024;
 
 /** Remembers what was opened and claimed. */
@@ -11,14 +12,15 @@ export class ProcessFiles {
   readonly files: FileStore;
   readonly locks: ImageLocks;
   private readonly opened = new Set<BlockFile>();
-  /** Files that nobody else sees: they are in memory. */
-  private readonly temporary = new MemoryStore({ quota: TEMPORARY_BYTES });
+  /** Files that nobody else sees. */
+  private readonly temporary: Omit<TemporaryFiles, 'make'> & Partial<TemporaryFiles>;
   /** Their names there, by their paths. */
   private readonly names = new Map<string, string>();
   private readonly claimed = new Set<ImageLock>();
 
-  constructor(files: FileStore, locks: ImageLocks) {
-    const at = (path: string): [FileStore, string] => {
+  constructor({ files, locks, temporary }: Pick<ToolContext, 'files' | 'locks' | 'temporary'>) {
+    this.temporary = temporary?.() ?? new MemoryStore({ quota: TEMPORARY_BYTES });
+    const at = (path: string): [Pick<FileStore, 'open' | 'info' | 'identity'>, string] => {
       const name = this.names.get(path);
       return name === undefined ? [files, path] : [this.temporary, name];
     };
@@ -55,9 +57,11 @@ export class ProcessFiles {
   }
 
   /** The name of a new temporary file, which only this process can see; in the working directory, as relative names of backing files start there. */
-  temporaryPath(): string {
+  async temporaryPath(): Promise<string> {
     const path = `vl.${(this.names.size + 1).toString(36).padStart(6, '0')}`;
-    this.names.set(path, `/${path}`);
+    const name = `/${path}`;
+    await this.temporary.make?.(name);
+    this.names.set(path, name);
     return path;
   }
 

@@ -50,7 +50,7 @@ export class IoSession {
     /** Adds the objects of the command line to a new graph. */
     private readonly addObjects: ((graph: BlockGraph) => Promise<void>) | null = null,
   ) {
-    this.process = new ProcessFiles(context.files, context.locks);
+    this.process = new ProcessFiles(context);
   }
 
   /** A line for standard output, without its line feed. */
@@ -156,7 +156,7 @@ export class IoSession {
     const size = base.length();
     await base.close();
     const { options, filename: given } = request;
-    const overlay = this.process.temporaryPath();
+    const overlay = await this.process.temporaryPath();
     const named: CreateValues = options === undefined ? { backing_file: filename, backing_fmt: driver } : {};
     await graph.createImage({ filename: overlay, format: 'qcow2', values: { size, ...named } });
     const above: QDict = { driver: 'qcow2', 'file.filename': overlay };
