@@ -108,24 +108,32 @@ export class KeyDerivation {
   /** Derives a key with Argon2; rejects as {@link argon2} does. */
   argon2(request: Argon2Request): Promise<Uint8Array> {
     const { argon2: thread, signal } = this.host;
-    return this.metered((estimate) => (thread ? thread(request, { signal, estimate }) : argon2(request)));
+    // The thread ends with the signal.
+    return this.metered(
+      (estimate) => (thread ? thread(request, { signal, estimate }) : argon2(request)),
+      thread !== undefined,
+    );
   }
 
   private metered(
     work: (estimate: (milliseconds: number) => void) => Promise<Uint8Array>,
+    stops = false,
   ): Promise<Uint8Array> {
-    return this.attended((meter) => work((milliseconds) => meter?.estimate(milliseconds)));
+    return this.attended((meter) => work((milliseconds) => meter?.estimate(milliseconds)), stops);
   }
 
-  /** Work that is shown and can be given up. */
-  private async attended<T>(work: (meter: Meter | null) => Promise<T>): Promise<T> {
+  /**
+   * Work that is shown and can be given up.
+   * @param stops it ends when it is given up
+   */
+  private async attended<T>(work: (meter: Meter | null) => Promise<T>, stops = false): Promise<T> {
     const { signal, progress, onAbandoned } = this.host;
     signal?.throwIfAborted();
     this.begin();
     const meter = progress ? new Meter((done, total) => progress(done, total)) : null;
     const pending = work(meter);
     try {
-      return await (signal ? untilAborted(pending, signal, onAbandoned) : pending);
+      return await (signal ? untilAborted(pending, signal, stops ? undefined : onAbandoned) : pending);
     } finally {
       this.running--;
       meter?.end();
