@@ -12,7 +12,6 @@ import {
   type Events,
   type NbdServerOptions,
   type ObjectOptions,
-  type QmpErrorClass,
   type QmpValue,
 } from '../qapi/index';
 import { MonitorFrontend } from './chardevs/monitor';
@@ -29,10 +28,7 @@ import { Turns } from './jobs/turns';
 import { ObjectTable } from './objects/table';
 import { ObjectTree } from './objects/tree';
 import { Monitor, type MonitorOptions } from './monitor';
-
-/** What a command answers: a value, never an exception. */
-export type QmpReply =
-  { return: QmpValue; error?: never } | { error: { class: QmpErrorClass; desc: string }; return?: never };
+import type { QmpEvent, QmpReply } from './message';
 
 /** What a command that is opening or making an encrypted image does not change. */
 const BESIDE_KEYS: ReadonlySet<string> = new Set([
@@ -45,13 +41,6 @@ const BESIDE_KEYS: ReadonlySet<string> = new Set([
   'query-chardev',
   'query-iothreads',
 ]);
-
-/** An event, with the wall clock of the moment when it happened. */
-export interface QmpEvent {
-  timestamp: { seconds: number; microseconds: number };
-  event: EventName;
-  data?: QmpValue;
-}
 
 export class Daemon {
   readonly graph: BlockGraph;
@@ -212,7 +201,10 @@ export class Daemon {
 
   /** `--monitor`: a monitor for everybody who comes through a character device. Refusals are thrown. */
   addMonitor(chardev: string, pretty: boolean): void {
-    this.chardevs.attach(chardev, (device) => new MonitorFrontend(this, device, pretty));
+    this.chardevs.attach(
+      chardev,
+      (device) => new MonitorFrontend((options) => this.openMonitor(options), device, pretty),
+    );
   }
 
   /** A monitor that speaks the text protocol. It writes its greeting at once. */

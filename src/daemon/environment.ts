@@ -4,7 +4,7 @@ import type { FileStore } from '../files/contract';
 import type { ByteStream, Listener, OpenNbdBeside } from '../nbd/index';
 import type { SocketAddress } from '../qapi/index';
 import type { PlatformChardevs } from './chardevs/device';
-import type { TlsSupport } from './objects/tls-creds';
+import type { TlsSupport } from './objects/tls';
 
 /** See `MountStore`. */
 export interface FileMounts {

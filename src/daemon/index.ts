@@ -1,4 +1,5 @@
 /** The daemon: QMP monitors, commands, events and jobs over a graph of block nodes. */
-export { Daemon, type QmpEvent } from './daemon';
+export { Daemon } from './daemon';
 export { QEMU_VERSION } from './environment';
+export type { QmpEvent } from './message';
 export type { Monitor } from './monitor';

@@ -10,8 +10,19 @@ import {
   type QmpValue,
 } from '../qapi/index';
 import { versionInfo } from './commands/control';
-import type { Daemon, QmpReply } from './daemon';
 import { isCommand } from './dispatcher';
+import type { DaemonEnvironment } from './environment';
+import type { QmpEvent, QmpReply } from './message';
+
+/** Who does what clients of a monitor ask for. */
+export interface MonitoredDaemon {
+  readonly environment: DaemonEnvironment;
+  /** It takes no more commands. */
+  readonly hasEnded: boolean;
+  execute(command: string, args?: QmpValue): Promise<QmpReply>;
+  /** Tells a listener each event; answers a function that ends it. */
+  subscribe(listener: (event: QmpEvent) => void): () => void;
+}
 
 export interface MonitorOptions {
   /**
@@ -51,7 +62,7 @@ export class Monitor {
   private readonly drained: (() => void)[] = [];
 
   constructor(
-    private readonly daemon: Daemon,
+    private readonly daemon: MonitoredDaemon,
     private readonly options: MonitorOptions,
   ) {
     this.parser = new JsonParser((result) => {

@@ -1,6 +1,6 @@
 /** What a command line tool runs in: the same for the console of the page and for Node's command line. */
 import type { Argon2Thread, DerivationHost } from '../crypto/derivation';
-import type { TlsSupport } from '../daemon/objects/tls-creds';
+import type { TlsSupport } from '../daemon/objects/tls';
 import type { Engine } from '../engine/contract';
 import type { FileStore } from '../files/contract';
 import type { ImageLocks } from '../files/locks';

@@ -1,7 +1,7 @@
 /** The option --object of tools. */
 import { objectHelp } from '../daemon/objects/help';
 import { ObjectTable } from '../daemon/objects/table';
-import type { TlsSupport } from '../daemon/objects/tls-creds';
+import type { TlsSupport } from '../daemon/objects/tls';
 import type { BlockGraph } from '../graph';
 import { QmpError, parseJson, parseKeyval, visitKeyval, visitType, type ObjectOptions } from '../qapi/index';
 import { ToolHelp } from './failure';

@@ -6,7 +6,6 @@ import type { ByteStream } from '../../nbd/index';
 import { QmpError, type ChardevBackend, type QmpValue } from '../../qapi/index';
 import type { PropertyHolder, PropertyValue } from '../objects/object';
 import type { LogFile } from './logfile';
-import type { OpenTerminal } from './pty';
 
 export type ChardevKind = ChardevBackend['type'];
 
@@ -22,6 +21,17 @@ export interface CharFrontend {
 
 /** A stream of the platform; a serial line can send a break. */
 export type PlatformStream = ByteStream & { sendBreak?(): void };
+
+/** A terminal that the platform made. */
+export interface Terminal {
+  /** Where programs open it. */
+  readonly path: string;
+  /** Removes it. */
+  close(): void;
+}
+
+/** Makes a terminal. `serve` is called each time that somebody opens it; the stream ends when nobody has it open any more. */
+export type OpenTerminal = (serve: (stream: ByteStream) => void) => Promise<Terminal>;
 
 /** What the platform makes of kinds that it alone knows. */
 export interface PlatformChardevs {

@@ -1,6 +1,5 @@
 /** A monitor on a character device: a conversation for each time that somebody is there. */
-import type { Daemon } from '../daemon';
-import type { Monitor } from '../monitor';
+import type { Monitor, MonitorOptions } from '../monitor';
 import type { CharDevice, CharFrontend } from './device';
 
 const encoder = new TextEncoder();
@@ -9,13 +8,13 @@ export class MonitorFrontend implements CharFrontend {
   private monitor: Monitor | null = null;
 
   constructor(
-    private readonly daemon: Daemon,
+    private readonly open: (options: MonitorOptions) => Monitor,
     private readonly device: CharDevice,
     private readonly pretty: boolean,
   ) {}
 
   opened(): void {
-    this.monitor = this.daemon.openMonitor({
+    this.monitor = this.open({
       write: (text) => this.device.write(encoder.encode(text)),
       pretty: this.pretty,
     });

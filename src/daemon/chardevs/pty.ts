@@ -1,17 +1,7 @@
 /** pty: a pseudo terminal; who opens it is the other end. */
 import type { ByteStream } from '../../nbd/index';
+import type { OpenTerminal, Terminal } from './device';
 import { ConnectionDevice } from './stream';
-
-/** A terminal that the platform made. */
-export interface Terminal {
-  /** Where programs open it. */
-  readonly path: string;
-  /** Removes it. */
-  close(): void;
-}
-
-/** Makes a terminal. `serve` is called each time that somebody opens it; the stream ends when nobody has it open any more. */
-export type OpenTerminal = (serve: (stream: ByteStream) => void) => Promise<Terminal>;
 
 export class TerminalDevice extends ConnectionDevice {
   readonly typeName = 'chardev-pty';

@@ -1,7 +1,7 @@
 /** What an object is: one file for each kind, and a table of all that can be made in kinds.ts. */
 import type { BlockGraph } from '../../graph/index';
 import type { Commands, ObjectPropertyInfo, QmpObject, QmpValue } from '../../qapi/index';
-import type { TlsCredentials, TlsSupport } from './tls-creds';
+import type { TlsCredentials, TlsSupport } from './tls';
 
 /** What objects may work with. */
 export interface ObjectHost {

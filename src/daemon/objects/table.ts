@@ -5,7 +5,7 @@ import { KINDS, UNAVAILABLE } from './kinds';
 import type { DaemonObject, ObjectHost, ObjectLookup } from './object';
 import { NameTable } from '../../qapi/name-table';
 import type { Upgrade } from '../../nbd/index';
-import type { TlsCredentials, TlsSupport } from './tls-creds';
+import type { TlsCredentials, TlsSupport } from './tls';
 
 const IDENTIFIER = /^[A-Za-z][A-Za-z0-9._-]*$/;
 

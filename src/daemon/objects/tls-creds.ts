@@ -4,62 +4,11 @@
  */
 import { Errno, FileError, strerror } from '../../files/contract';
 import { QmpError } from '../../qapi/index';
-import type { Upgrade } from '../../nbd/index';
 import { decodeText } from '../../nbd/stream';
 import type { MakeContext, MakeObject } from './object';
 import { StoredProperties } from './properties';
 import { readWhole } from './read-file';
-
-/** A file of credentials. */
-export interface CredentialFile {
-  readonly path: string;
-  readonly content: Uint8Array;
-}
-
-/** Certificates and keys in PEM. */
-export interface X509Files {
-  readonly ca: CredentialFile;
-  readonly crl: CredentialFile | null;
-  /** Our own; null: a client without one. */
-  readonly own: { readonly certificate: CredentialFile; readonly key: CredentialFile } | null;
-  /** Opens the key. */
-  readonly password: string | null;
-}
-
-interface CommonCredentials {
-  readonly endpoint: 'client' | 'server';
-  /** The other end has to prove who it is, too. */
-  readonly verifyPeer: boolean;
-  /** Priority string of GnuTLS; empty: the default. */
-  readonly priority: string;
-}
-
-/** What a TLS connection is made with. */
-export type TlsCredentials = CommonCredentials &
-  (
-    | { readonly kind: 'anon'; readonly dhParameters: CredentialFile | null }
-    | {
-        readonly kind: 'psk';
-        readonly dhParameters: CredentialFile | null;
-        /** The keys by the names of users; a client has one. */
-        readonly keys: ReadonlyMap<string, Uint8Array>;
-      }
-    | { readonly kind: 'x509'; readonly dhParameters: CredentialFile | null; readonly files: X509Files }
-  );
-
-/** Whether somebody is let in, by the name that was proved; throws the text for the log where nobody can tell. */
-export type Authorize = (identity: string) => boolean;
-
-/** What a platform with TLS does. All throw a {@link QmpError} with the text for the user. */
-export interface TlsSupport {
-  /** @param sanityCheck whether certificates are looked at that TLS alone would take */
-  checkCertificates(files: X509Files, endpoint: 'client' | 'server', sanityCheck: boolean): void;
-  checkDhParameters(file: CredentialFile): void;
-  /** How a server's connections begin TLS. `authorize` is asked about names in certificates that were verified. */
-  accept(credentials: TlsCredentials, authorize: Authorize | null): Upgrade;
-  /** How a client's do. `hostname` has to be in the server's certificate; null: nobody knows what has to be. */
-  connect(credentials: TlsCredentials, hostname: string | null): Upgrade;
-}
+import type { CommonCredentials, CredentialFile, TlsCredentials, TlsSupport, X509Files } from './tls';
 
 /** The user that a client is if it does not say. */
 const DEFAULT_USER = 'qemu';

@@ -3,7 +3,7 @@
  * terminal's other side and forwards what goes over it.
  */
 import { spawn } from 'node:child_process';
-import type { Terminal } from '../../daemon/chardevs/pty';
+import type { Terminal } from '../../daemon/chardevs/device';
 import type { ByteStream } from '../../nbd/index';
 import { ByteReader, decodeText, viewOf } from '../../nbd/stream';
 import { QmpError } from '../../qapi/index';

@@ -1,6 +1,6 @@
 /** What is looked at in the certificates of tls-creds-x509 before they are used, with the words of QEMU. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import type { CredentialFile, X509Files } from '../../daemon/objects/tls-creds';
+import type { CredentialFile, X509Files } from '../../daemon/objects/tls';
 import { QmpError } from '../../qapi/index';
 import { nodeCrypto } from '../builtins';
 import { elements } from './der';

@@ -1,5 +1,5 @@
 /** TLS as Node.js has it. */
-import type { TlsSupport } from '../../daemon/objects/tls-creds';
+import type { TlsSupport } from '../../daemon/objects/tls';
 import { checkCertificates, checkDhParameters } from './certificates';
 import { acceptTls, connectTls } from './sessions';
 

@@ -1,7 +1,7 @@
 /** Connections over TLS, in either direction, on top of a socket that is connected already. */
 import type { Socket } from 'node:net';
 import type { SecureContextOptions, ConnectionOptions, TlsOptions, TLSSocket } from 'node:tls';
-import type { Authorize, TlsCredentials } from '../../daemon/objects/tls-creds';
+import type { Authorize, TlsCredentials } from '../../daemon/objects/tls';
 import type { Upgrade } from '../../nbd/index';
 import { tlsModule } from '../builtins';
 import { SocketStream } from '../socketstream';

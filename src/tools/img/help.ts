@@ -1,16 +1,16 @@
 /** The help of qemu-img, made from the declarations of its verbs. */
-import type { Verb, VerbOption } from './verb';
+import type { VerbDeclaration, VerbOption } from './declaration';
 
 const WIDTH = 30;
 
 /** `qemu-img VERB --help`. */
-export function verbHelp(verb: Verb): string {
+export function verbHelp(verb: VerbDeclaration): string {
   const rows = verb.options.map((option) => row(optionNames(option), option.help));
   return `${verb.summary}.\n\nUsage: qemu-img ${verb.name} [options] ${verb.operands}\n\nOptions:\n${rows.join('')}`;
 }
 
 /** `qemu-img --help`. */
-export function mainHelp(verbs: readonly Verb[]): string {
+export function mainHelp(verbs: readonly VerbDeclaration[]): string {
   return [
     'Makes, shows and converts disk images.\n\n',
     'Usage: qemu-img [--help | --version] VERB [options]\n\nVerbs (qemu-img VERB --help tells more):\n',

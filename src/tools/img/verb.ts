@@ -6,29 +6,13 @@ import { Getopt, type FoundOption, type OptionMistake } from '../getopt';
 import { imageOptions } from '../optionlist';
 import type { ToolObjects } from '../objects';
 import { cvtnum, INT64_MAX } from '../sizes';
+import type { VerbDeclaration, VerbOption } from './declaration';
 import { verbHelp } from './help';
 
 export const PROGRAM = 'qemu-img';
 
-/** An option of a verb: one declaration for the parser and for the help. */
-export interface VerbOption {
-  /** A letter. */
-  short?: string;
-  /** Long names; the first one is shown. */
-  long?: readonly string[];
-  /** What the value is, in capitals; absent: no value. */
-  value?: string;
-  help: string;
-}
-
 /** A verb of qemu-img. */
-export interface Verb {
-  name: string;
-  /** One line for the list of verbs. */
-  summary: string;
-  /** What stands behind the options. */
-  operands: string;
-  options: readonly VerbOption[];
+export interface Verb extends VerbDeclaration {
   /** The exit code when an object cannot be made; absent: 1. */
   objectFailure?: number;
   run(session: VerbSession): Promise<number>;
