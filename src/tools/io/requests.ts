@@ -10,7 +10,7 @@ import { BlockError, Status, type Engine } from '../../engine/contract';
 import { Errno, strerror } from '../../files/contract';
 import { breakpointsOf, type BlockUser, type Breakpoints } from '../../graph';
 import type { Pace } from '../pace';
-import type { Extent } from './transfer';
+import type { Extent } from './extent';
 
 /** A request that may run while other commands do. */
 export interface AioRequest {

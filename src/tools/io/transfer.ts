@@ -5,6 +5,7 @@ import type { BlockUser } from '../../graph';
 import { ioDuration, ioSize } from '../human';
 import { decimal } from '../sizes';
 import type { IoCall } from './command';
+import type { Extent } from './extent';
 import type { IoSession } from './session';
 
 /** Bytes moved at once. */
@@ -12,15 +13,6 @@ const PIECE = 2 * 1024 * 1024;
 /** Bytes zeroed or discarded at once; requests have less than 2^31. */
 const BULK_PIECE = 1024 * 1024 * 1024;
 const DUMP_WIDTH = 16;
-
-/** A part of an image. */
-export interface Extent {
-  offset: number;
-  bytes: number;
-}
-
-/** No part of the disk. */
-export const NOWHERE: Extent = { offset: 0, bytes: 0 };
 
 /** Sends a request, and waits for it; `report` prints how it ended and answers whether well. */
 export async function waitFor(

@@ -3,7 +3,8 @@ import type { IoBuffer } from '../../../engine/contract';
 import { CommandFailure, SyntaxMistake, type Flags, type IoCall, type IoCommand } from '../command';
 import { MAX_REQUEST, needSectors, readLengths, readNumber, readPattern } from '../arguments';
 import { toFailure } from '../../failure';
-import { dump, NOWHERE, readPieces, reportTransfer, vmStateOf, waitFor, type Extent } from '../transfer';
+import { NOWHERE, type Extent } from '../extent';
+import { dump, readPieces, reportTransfer, vmStateOf, waitFor } from '../transfer';
 
 /** The part of what was read that must have a pattern. */
 interface Check {

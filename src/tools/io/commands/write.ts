@@ -5,16 +5,8 @@ import { Permission } from '../../../files/locks';
 import { MAX_REQUEST, needSectors, readLengths, readNumber, readPattern } from '../arguments';
 import { CommandFailure, SyntaxMistake, type Flags, type IoCall, type IoCommand } from '../command';
 import { toFailure } from '../../failure';
-import {
-  bulkPieces,
-  compressPieces,
-  NOWHERE,
-  reportTransfer,
-  vmStateOf,
-  waitFor,
-  writePieces,
-  type Extent,
-} from '../transfer';
+import { NOWHERE, type Extent } from '../extent';
+import { bulkPieces, compressPieces, reportTransfer, vmStateOf, waitFor, writePieces } from '../transfer';
 
 const DEFAULT_PATTERN = 0xcd;
 
