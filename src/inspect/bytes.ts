@@ -10,6 +10,11 @@ export interface ByteSource {
   extent?(at: number): { data: boolean; bytes: number };
 }
 
+/** The bytes are elsewhere, and are asked for: the same work, done again when they have come, finds them. */
+export class Absent extends Error {
+  override readonly name = 'Absent';
+}
+
 /** Bytes of a range; short where the file ends. */
 export function readBytes(source: ByteSource, offset: number, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(Math.max(0, Math.min(length, source.size() - offset)));

@@ -68,11 +68,10 @@ export class Inspection implements ImageInspection {
 
   refresh(): Promise<Overview> {
     return this.told(async () => {
-      this.target.settle();
-      this.cells = null;
       const { file } = this.target;
-      this.structure = this.look(file);
-      const { overview } = this.structure;
+      await this.target.present(() => this.target.settle());
+      this.cells = null;
+      const { overview } = (this.structure = await this.target.present(() => this.look(file)));
       return {
         ...overview,
         name: this.target.name,
@@ -181,11 +180,11 @@ export class Inspection implements ImageInspection {
         if (view === 'guest') this.markLive(cells, from);
         return part;
       };
-      let known = fill();
+      let known = await this.target.present(fill);
       while (known < 1 && performance.now() < end) {
         await this.environment.turn();
         if (this.structure !== structure || this.closed) break;
-        known = fill();
+        known = await this.target.present(fill);
       }
       return { uses: cells.uses.slice(), fill: cells.fill.slice(), flags: cells.flags.slice(), known };
     });
@@ -206,7 +205,10 @@ export class Inspection implements ImageInspection {
   describe(view: ImageView, offset: number): Promise<Place> {
     return this.told(async () => {
       if (!this.structure) throw new InspectError('Refresh it first');
-      const place = this.structure.describe(view, Math.max(0, Math.floor(offset)));
+      const { structure } = this;
+      const place = await this.target.present(() =>
+        structure.describe(view, Math.max(0, Math.floor(offset))),
+      );
       const dirty = view === 'guest' ? (this.target.live?.dirtyIn(place.offset, place.length) ?? []) : [];
       return withDirty(place, dirty);
     });
@@ -217,13 +219,16 @@ export class Inspection implements ImageInspection {
       if (length > MOST_READ) throw tooLong(length);
       if (!(offset >= 0) || !(length >= 0)) throw new InspectError(`There is nothing at ${hex(offset)}`);
       const source = view === 'file' ? this.target.file : await this.target.disk();
-      return readBytes(source, Math.floor(offset), Math.floor(length));
+      return this.target.present(() => readBytes(source, Math.floor(offset), Math.floor(length)));
     });
   }
 
   fields(offset: number, length: number): Promise<readonly Field[]> {
     return this.told(
-      async () => this.structure?.fields(Math.max(0, offset), Math.min(MOST_FIELDS, length)) ?? [],
+      async () =>
+        (await this.target.present(() =>
+          this.structure?.fields(Math.max(0, offset), Math.min(MOST_FIELDS, length)),
+        )) ?? [],
     );
   }
 

@@ -1,11 +1,10 @@
 /** Where the bytes of an image come from: a node of the daemon, or a file. */
 import type { DerivationHost } from '../crypto/derivation';
 import { BlockError, Status, type Engine } from '../engine/contract';
-import { FileError, type FileStore } from '../files/contract';
+import { Errno, FileError, type FileStore } from '../files/contract';
 import { MemoryLocks } from '../files/locks';
 import { BlockGraph, GraphError, type BlockUser, type NodeView } from '../graph';
-import type { ByteSource } from './bytes';
-import { sizeText } from './bytes';
+import { Absent, sizeText, type ByteSource } from './bytes';
 import type { InspectTarget, Remark } from './contract';
 import { LiveBits, liveState, type LiveNodes } from './live';
 import { SECRET, unlockOptions, type Lock } from './lock';
@@ -54,6 +53,8 @@ export interface Target {
   path(): string | null;
   /** Brings what is only in memory into the file, as far as it can be. */
   settle(): void;
+  /** Does work that reads, as often as it takes until what it reads has come, where that is on a server. */
+  present<T>(work: () => T): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -66,6 +67,7 @@ export function failureText(error: unknown): string {
     error instanceof GraphError
   )
     return error.message;
+  if (error instanceof Absent) return 'The image is on a server, and this cannot wait for its bytes';
   throw error;
 }
 
@@ -89,7 +91,7 @@ class NodeBytes implements ByteSource {
     if (bytes === 0) return 0;
     const buffer = engine.alloc(bytes);
     try {
-      engine.read(node.handle, at, bytes, buffer);
+      asked(() => engine.read(node.handle, at, bytes, buffer));
       into.set(buffer.view());
     } finally {
       buffer.free();
@@ -99,8 +101,18 @@ class NodeBytes implements ByteSource {
 
   extent(at: number): { data: boolean; bytes: number } {
     const { node, engine } = this.find();
-    const { flags, bytes } = engine.blockStatus(node.handle, at, Math.min(2 ** 30, node.length() - at));
+    const limit = Math.min(2 ** 30, node.length() - at);
+    const { flags, bytes } = asked(() => engine.blockStatus(node.handle, at, limit));
     return { data: (flags & Status.ZERO) === 0 && (flags & (Status.DATA | Status.ALLOCATED)) !== 0, bytes };
+  }
+}
+
+/** A request to nodes of which some may be on a server. */
+function asked<T>(request: () => T): T {
+  try {
+    return request();
+  } catch (error) {
+    throw error instanceof BlockError && error.errno === Errno.EAGAIN ? new Absent() : error;
   }
 }
 
@@ -167,6 +179,10 @@ class NodeTarget implements Target {
     const holder = image(this.find().node);
     const name = (holder.isProtocol ? holder : holder.primary)?.exactFilename ?? '';
     return name === '' ? null : name;
+  }
+
+  present<T>(work: () => T): Promise<T> {
+    return this.find().engine.presence.whenPresent(work);
   }
 
   settle(): void {
@@ -311,6 +327,10 @@ class FileTarget implements Target {
 
   path(): string | null {
     return this.environment.hidden ? null : this.name;
+  }
+
+  async present<T>(work: () => T): Promise<T> {
+    return work();
   }
 
   settle(): void {

@@ -59,3 +59,27 @@ test('a raw disk has them too; a node that is gone ends it quietly', async () =>
   await app.run('blockdev-del node-name=r');
   expect(await app.run('query-named-block-nodes flat=true')).not.toContain('"r"');
 });
+
+test('an image on a server: its map, its bytes, its disk', async () => {
+  await app.run('qemu-img create -q -f qcow2 far.qcow2 64M');
+  await app.run('qemu-io -c "write -P 9 1M 5M" far.qcow2');
+  await app.run('blockdev-add driver=file node-name=bytes filename=far.qcow2');
+  await app.run('block-export-add type=nbd id=bytes node-name=bytes writable=true');
+  expect(
+    await app.run(
+      'blockdev-add driver=qcow2 node-name=far file.driver=nbd file.export=bytes file.server.type=unix file.server.path=s',
+    ),
+  ).toContain('{"return": {}}');
+  await inspector().getByLabel('Image').focus();
+  await inspector().getByLabel('Image').selectOption('node:far');
+  await inspector().getByRole('tab', { name: 'Map' }).click();
+  await expect.poll(legend).toEqual(['Data', 'Not in this image']);
+  await inspector().getByRole('button', { name: 'File', exact: true }).click();
+  await inspector().locator('.map[data-known]').waitFor();
+  await expect.poll(legend).toEqual(expect.arrayContaining(['L2 table', 'Refcount block', 'Data']));
+  await inspector().getByRole('tab', { name: 'Hex' }).click();
+  await inspector().getByRole('button', { name: 'Disk', exact: true }).click();
+  await inspector().getByLabel('Offset', { exact: true }).fill('1M');
+  await app.press('Enter');
+  await expect.poll(() => inspector().locator('.bytes .current').textContent()).toBe('09');
+});

@@ -2,7 +2,7 @@
  * What each cluster of the file is used for: a walk over all tables that is cut into small steps. Seven bytes are kept for a
  * cluster; in files of more than {@link MOST_UNITS} clusters several share one unit.
  */
-import { readBytes, readView, u64, type ByteSource } from '../bytes';
+import { Absent, readBytes, readView, u64, type ByteSource } from '../bytes';
 import { CellFlag, Use, type FileRange } from '../contract';
 import { decodeL1, decodeL2, refcountOf } from './entries';
 import type { Qcow2Header } from './header';
@@ -68,6 +68,8 @@ export class FileUsage {
   private done = 0;
   private work = 1;
   private finished = false;
+  /** The walk waits for bytes that are elsewhere. */
+  private absent: Absent | null = null;
   /** Not all tables were followed, so what seems leaked may be in use. */
   partial = false;
 
@@ -95,7 +97,25 @@ export class FileUsage {
 
   /** Goes on until a moment of `performance.now()`. */
   run(until: number): void {
-    while (!this.finished && performance.now() < until) if (this.walking.next().done) this.finished = true;
+    while (!this.finished && performance.now() < until) {
+      if (this.walking.next().done) this.finished = true;
+      const { absent } = this;
+      this.absent = null;
+      if (absent) throw absent;
+    }
+  }
+
+  /** What a read of the file answers; the walk rests while the bytes are elsewhere. */
+  private *present<T>(read: () => T): Generator<void, T> {
+    for (;;) {
+      try {
+        return read();
+      } catch (error) {
+        if (!(error instanceof Absent)) throw error;
+        this.absent = error;
+      }
+      yield;
+    }
   }
 
   /** The unit that has a byte of the file. */
@@ -177,7 +197,7 @@ export class FileUsage {
   private *walk(): Generator<void, void> {
     const { header, source } = this;
     const { clusterSize } = header;
-    const snapshots = readSnapshots(source, header);
+    const snapshots = yield* this.present(() => readSnapshots(source, header));
     this.partial = snapshots.list.length < header.snapshots.count;
     this.work = 2 + header.l1.length / PIECE + snapshots.list.length + this.units / 4096;
     this.mark(0, clusterSize, Use.HEADER, { alone: true });
@@ -203,6 +223,10 @@ export class FileUsage {
     yield* this.refcounts();
   }
 
+  private bytes(offset: number, length: number): Generator<void, Uint8Array<ArrayBuffer>> {
+    return this.present(() => readBytes(this.source, offset, length));
+  }
+
   private *markTable({ offset, length }: FileRange, use: Use): Generator<void, void> {
     const end = Math.min(offset + length, this.source.size());
     for (let at = offset; at < end; at += 4096 * this.unitBytes) {
@@ -215,10 +239,10 @@ export class FileUsage {
     const { header, source } = this;
     if (!header.bitmaps) return;
     yield* this.markTable(header.bitmaps, Use.BITMAP);
-    for (const { table } of readBitmaps(source, header)) {
+    for (const { table } of yield* this.present(() => readBitmaps(source, header))) {
       yield* this.markTable(table, Use.BITMAP);
       for (let at = 0; at < table.length; at += PIECE) {
-        const piece = readBytes(source, table.offset + at, Math.min(PIECE, table.length - at));
+        const piece = yield* this.bytes(table.offset + at, Math.min(PIECE, table.length - at));
         const view = new DataView(piece.buffer);
         for (let entry = 0; entry + 8 <= piece.length; entry += 8) {
           const data = Math.floor((u64(view, entry) % 2 ** 56) / 512) * 512;
@@ -233,7 +257,7 @@ export class FileUsage {
   private *l1Table(l1: FileRange, active: boolean): Generator<void, void> {
     const { header, source } = this;
     for (let at = 0; at < l1.length; at += PIECE) {
-      const piece = readBytes(source, l1.offset + at, Math.min(PIECE, l1.length - at));
+      const piece = yield* this.bytes(l1.offset + at, Math.min(PIECE, l1.length - at));
       const view = new DataView(piece.buffer);
       for (let entry = 0; entry + 8 <= piece.length; entry += 8) {
         const { l2, problem } = decodeL1(header, view, entry);
@@ -260,10 +284,10 @@ export class FileUsage {
     offset: number,
     { active, users, l1Index }: { active: boolean; users: number; l1Index: number },
   ): Generator<void, void> {
-    const { header, source } = this;
+    const { header } = this;
     const { clusterSize, l2EntryBytes, l2Entries } = header;
     for (let at = 0; at < clusterSize; at += PIECE / 4) {
-      const piece = readBytes(source, offset + at, Math.min(PIECE / 4, clusterSize - at));
+      const piece = yield* this.bytes(offset + at, Math.min(PIECE / 4, clusterSize - at));
       const view = new DataView(piece.buffer);
       for (let entry = 0; entry + l2EntryBytes <= piece.length; entry += l2EntryBytes) {
         if (view.getUint32(entry) === 0 && view.getUint32(entry + 4) === 0) continue;
@@ -286,12 +310,12 @@ export class FileUsage {
     const blocks = Math.min(refcountTable.length / 8, Math.ceil(clusters / perBlock));
     this.work += blocks;
     for (let block = 0; block < blocks; block++) {
-      const offset =
-        Math.floor((u64(readView(source, refcountTable.offset + block * 8, 8), 0) % 2 ** 53) / 512) * 512;
+      const entry = yield* this.present(() => readView(source, refcountTable.offset + block * 8, 8));
+      const offset = Math.floor((u64(entry, 0) % 2 ** 53) / 512) * 512;
       this.done++;
       if (offset === 0 || offset % clusterSize !== 0) continue;
       this.mark(offset, clusterSize, Use.REFCOUNT_BLOCK, { alone: true, owner: block + 1 });
-      const bytes = readBytes(source, offset, clusterSize);
+      const bytes = yield* this.bytes(offset, clusterSize);
       const entries = Math.min(perBlock, clusters - block * perBlock);
       for (let index = 0; index < entries; index++) {
         const count = refcountOf(bytes, refcountOrder, index);
