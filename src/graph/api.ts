@@ -33,7 +33,6 @@ import type {
 import type { QmpObject, QmpValue } from '../qapi/value';
 
 import type { OpenNbd } from './nbd';
-import type { NewOverlay, PlacedOverlay } from './changes/overlay';
 
 export type { NbdDevice, NbdTarget, OpenNbd } from './nbd';
 export type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageInfo };
@@ -149,7 +148,6 @@ export interface NodeView {
   readonly backingFormat: string;
   /** Bytes. */
   length(): number;
-  info(): BlockNodeInfo;
   /** The engine has reported a write above the threshold: there is none any more. */
   thresholdPassed(): void;
   /** Its image turned out to be corrupt: requests fail, and there are no facts to be told. */
@@ -177,6 +175,26 @@ export interface ImageSnapshots {
 
 /** `x-debug-query-block-graph`. */
 export type DebugGraph = XDbgBlockGraph;
+
+/** An overlay that is in its place; one of the two must be called, and neither can fail. */
+export interface PlacedOverlay {
+  /** The node below becomes read-only. An overlay that nobody uses is closed. */
+  commit: () => Promise<void>;
+  /** Everything is as before; a file that was made stays. */
+  abort: () => Promise<void>;
+}
+
+/** What `blockdev-snapshot-sync` says of the overlay. */
+export interface NewOverlay {
+  device?: string | undefined;
+  nodeName?: string | undefined;
+  file: string;
+  overlayName?: string | undefined;
+  /** Default: qcow2. */
+  format?: string | undefined;
+  /** The file is there, with what it says of its backing file. */
+  existing: boolean;
+}
 
 /**
  * A user of a node from outside the graph (QEMU's block backend): it holds permissions on the node and sends requests.
@@ -265,6 +283,8 @@ export interface BlockUser {
   readonly clusterSize: number | null;
   /** All facts; what the image has of them is read, so it is a request like others ({@link present}). */
   info(): BlockNodeInfo;
+  /** Facts of a node below. */
+  infoOf(node: NodeView): BlockNodeInfo;
   graphInfo(): BlockGraphInfo;
   /** null: the format of the image has no snapshots. */
   snapshots(): ImageSnapshots | null;

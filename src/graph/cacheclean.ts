@@ -1,5 +1,5 @@
 /** The option cache-clean-interval: tables of an image that nobody uses do not stay in memory. */
-import type { BlockNode } from './node';
+import type { Engine, NodeHandle } from '../engine/contract';
 
 /** Seconds that a runtime's timers can wait at once. */
 const LONGEST = 2 ** 31 / 1000 - 1;
@@ -8,7 +8,7 @@ const LONGEST = 2 ** 31 / 1000 - 1;
 export class CacheCleaner {
   private timer: unknown = null;
 
-  constructor(private readonly node: BlockNode) {}
+  constructor(private readonly node: { readonly engine: Engine; readonly handle: NodeHandle }) {}
 
   /** @param seconds 0: never */
   start(seconds: number): void {

@@ -1,6 +1,6 @@
 /** Finding an image of a backing chain by a file name. */
 import { backingOf, skipFilters } from './chain';
-import { resolveStored } from './filename';
+import { resolveStored } from './stored-name';
 import type { BlockNode } from './node';
 import type { Opener } from './open';
 

@@ -12,8 +12,10 @@ import type {
   CreateSupport,
   DebugGraph,
   GraphEnvironment,
+  NewOverlay,
   NodeView,
   OpenImageRequest,
+  PlacedOverlay,
   PreparedCreate,
   QDict,
 } from './api';
@@ -34,7 +36,7 @@ import type { BlockNode, Link } from './node';
 import { Opener } from './open';
 import type { TlsCredentials } from './nbd';
 import { Options } from './options';
-import { placeNewOverlay, placeOverlay, type NewOverlay, type PlacedOverlay } from './changes/overlay';
+import { placeNewOverlay, placeOverlay } from './changes/overlay';
 import { removeFilter } from './jobs/filter';
 import type { JobHost } from './jobs/host';
 import { checkNoJob, JobLinks } from './jobs/links';

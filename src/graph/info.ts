@@ -5,7 +5,7 @@ import type { BlockDeviceInfo, BlockGraphInfo, BlockNodeInfo, BlockStats, ImageI
 import { belowInChain } from './chain';
 import { dirtyInfo } from './bitmaps';
 import { GraphError } from './errors';
-import { fullBackingName } from './filename';
+import { fullBackingName } from './stored-name';
 import { Role, type BlockNode } from './node';
 import { listSnapshots, snapshotsOf } from './images/snapshots';
 

@@ -1,13 +1,17 @@
-/** Nodes of the graph, the links between them, and what a driver keeps with a node. */
+/** Nodes of the graph, the links between them, and what nodes have from their drivers. */
+import type { KeyDerivation } from '../crypto/derivation';
 import type { Engine, NodeHandle } from '../engine/contract';
-import { Permission } from '../files/locks';
-import type { BlockNodeInfo, DetectZeroes, NodeChild, NodeView } from './api';
-import type { Driver } from './drivers/driver';
+import type { FileStore } from '../files/contract';
+import { Permission, type ImageLocks } from '../files/locks';
+import type { BlockdevAmendOptions, ImageInfoSpecific } from '../qapi/types.generated';
+import type { CreateOption, CreateValues, DetectZeroes, ImageAmendment, NodeChild, NodeView } from './api';
+import type { ChangeStep } from './changes/step';
 import { GraphError } from './errors';
-import { fullBackingName } from './filename';
+import { fullBackingName } from './stored-name';
 import { CacheCleaner } from './cacheclean';
-import { nodeInfo } from './info';
 import type { Options } from './options';
+import type { Secrets } from './secrets';
+import type { ThrottleGroups } from './throttle';
 import type { QmpObject } from '../qapi/value';
 
 /** How a node uses a child; it decides on permissions (graph.md section 3). */
@@ -69,6 +73,132 @@ export interface CommonOptions {
   detectZeroes: DetectZeroes;
 }
 
+/** Facts that not every node has (`bdrv_get_info`). */
+export interface NodeDetails {
+  /** Bytes; 0: the format has no clusters. */
+  clusterSize: number;
+  dirty: boolean;
+}
+
+/** `Permission` bits that a user takes, and those that it lets others have. */
+export interface Permissions {
+  perm: number;
+  shared: number;
+}
+
+/** How a driver with any number of children adds and removes them. */
+export interface ChangeableChildren {
+  /** Throws if no child can be added. */
+  checkAdding(node: BlockNode): void;
+  /** Throws if none can be removed. */
+  checkRemoving(node: BlockNode): void;
+  /** The name of the next link. */
+  nextName(node: BlockNode): string;
+  /** The link is there: the engine is to know of it. */
+  added(node: BlockNode, child: BlockNode): void;
+  /** The link is about to go. */
+  removing(node: BlockNode, link: Link): void;
+}
+
+/** How `qemu-img amend` changes images of a format. */
+export interface AmendDriver {
+  /** What `-o` can say. */
+  readonly options: readonly CreateOption[];
+  /** Begins an amendment of a writable image; throws what is wrong with the values. */
+  start(node: BlockNode, values: CreateValues, force: boolean): ImageAmendment;
+}
+
+/** What a driver works with while a node is opened or reopened. */
+export interface DriverContext {
+  engine: Engine;
+  files: FileStore;
+  locks: ImageLocks;
+  throttleGroups: ThrottleGroups;
+  secrets: Secrets;
+  keys: KeyDerivation;
+  node: BlockNode;
+  /** The driver takes the options it knows from here. */
+  options: Options;
+  /** The plain file name, empty if there is none. */
+  filename: string;
+}
+
+/** The same while it is reopened: the node has its new common options already. */
+export interface ReopenContext extends DriverContext {
+  /** What the node was opened with before. */
+  before: { given: Options; common: CommonOptions };
+  /** Something to be done when permissions have been taken, after all below the node is reopened. */
+  later: (step: ChangeStep) => void;
+  /** Something to be done when the change lasts; it must not fail. */
+  atCommit: (end: () => void) => void;
+}
+
+/** What a node has from its driver. */
+export interface NodeType {
+  readonly name: string;
+  /** It is at the bottom and has data itself: no `file` child is opened for it. */
+  readonly protocol: boolean;
+  /** It lets requests fail that would not. */
+  readonly failsOnPurpose?: boolean;
+  /** Everything passes it unchanged. */
+  readonly filter: boolean;
+  /** Its file name is that of its child, whatever it does. */
+  readonly namedAsChild?: boolean;
+  /** It can have a `backing` child. */
+  readonly backing: boolean;
+  /** Options that tell one image from another; they are part of `json:` names. A final dot means all below. */
+  readonly strongOptions: readonly string[];
+  /** The engine has its internal snapshots. */
+  readonly internalSnapshots?: boolean;
+  /** It writes clusters compressed, or passes such writes on. */
+  readonly compresses?: boolean;
+  /** Its images keep dirty bitmaps. */
+  readonly persistentBitmaps?: boolean;
+  /** Its size can be changed. */
+  readonly resizable: boolean;
+  /** Who asks for exactly this size is told this: nodes of the driver take other sizes, but keep their own. */
+  readonly exactSize?: string;
+  /** What it takes and shares on a child if that is not what the child's role says. */
+  childPermissions?(
+    node: BlockNode,
+    link: Pick<Link, 'name' | 'role' | 'node'>,
+    usual: Permissions,
+    cumulative: Permissions,
+  ): Permissions;
+  /** Options of this driver that can be left out when a node is reopened, though they were given before. */
+  readonly mutableOptions?: readonly string[];
+  /**
+   * Reopens a node: takes the options that can be changed, throws for bad values, and adds to the change what is to be
+   * done. Absent: nodes of this driver cannot be reopened.
+   */
+  reopen?(context: ReopenContext): void;
+  /** x-blockdev-change can add and remove children. */
+  readonly changeableChildren?: ChangeableChildren;
+  /** Bytes: requests on the node are widened to whole multiples of this. Absent: 1. */
+  requestAlignment?(node: BlockNode): number;
+  /** The plain name of a node, if a plain name can say all; null: only `json:` can. Protocol drivers. */
+  plainName?(node: BlockNode): string | null;
+  details(node: BlockNode): NodeDetails | null;
+  specific?(node: BlockNode): ImageInfoSpecific | null;
+  encrypted?(node: BlockNode): boolean;
+  /** Members of `driver-specific` in BlockStats. */
+  statistics?(node: BlockNode): {
+    driver: 'file';
+    'discard-nb-ok': number;
+    'discard-nb-failed': number;
+    'discard-bytes-ok': number;
+  };
+  /** Stores another backing file in the image; see backingname.ts. */
+  changeBackingFile?(node: BlockNode, file: string | null, format: string | null): void;
+  /**
+   * `x-blockdev-amend`, with options of this driver, inside an exclusive change. Absent: nothing can be amended.
+   * @param force allows what can make data unreadable
+   */
+  amend?(node: BlockNode, options: BlockdevAmendOptions, force: boolean): Promise<void>;
+  /** Absent: `qemu-img amend` cannot change its images. */
+  readonly imageAmend?: AmendDriver;
+}
+
 /** A block node. */
 export class BlockNode implements NodeView, LinkParent {
   /** Empty until the node has its name. */
@@ -113,7 +243,7 @@ export class BlockNode implements NodeView, LinkParent {
 
   constructor(
     readonly engine: Engine,
-    readonly type: Driver,
+    readonly type: NodeType,
     /** What the node was opened with, flattened, without defaults. */
     public given: Options,
     public common: CommonOptions,
@@ -216,10 +346,6 @@ export class BlockNode implements NodeView, LinkParent {
 
   length(): number {
     return this.engine.length(this.handle);
-  }
-
-  info(): BlockNodeInfo {
-    return nodeInfo(this);
   }
 
   thresholdPassed(): void {

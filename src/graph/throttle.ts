@@ -9,7 +9,7 @@ import {
 } from '../engine/throttle';
 import type { ThrottleLimits } from '../qapi/types.generated';
 import { GraphError } from './errors';
-import type { BlockNode } from './node';
+import type { Options } from './options';
 
 /** Names of limits in the order in which QEMU looks at them. */
 export const THROTTLE_NAMES = Object.keys(THROTTLE_BUCKETS) as ThrottleName[];
@@ -82,13 +82,19 @@ function configOf(limits: CompleteLimits): ThrottleConfig {
   };
 }
 
+/** What of a node tells its group. */
+interface GroupMember {
+  readonly driver: string;
+  readonly given: Options;
+}
+
 /** The groups of one graph. */
 export class ThrottleGroups {
   private readonly groups = new Map<string, ThrottleHandle>();
 
   constructor(
     private readonly engine: Engine,
-    private readonly nodes: () => readonly BlockNode[],
+    private readonly nodes: () => readonly GroupMember[],
   ) {}
 
   /** The limits have passed {@link checkLimits}, the name is new. */

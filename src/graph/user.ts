@@ -31,7 +31,7 @@ import { skipFilters } from './chain';
 import { findBacking } from './chainnames';
 import { findAmender } from './drivers/table';
 import { toGraphError } from './errors';
-import { resolveNamed } from './filename';
+import { resolveNamed } from './stored-name';
 import { graphInfo, nodeInfo } from './info';
 import { Role, type BlockNode, type Link, type LinkParent } from './node';
 import type { Opener } from './open';
@@ -295,8 +295,14 @@ export class NodeUser implements BlockUser, LinkParent {
     return resolveNamed(this.root.node.exactFilename || opened, name);
   }
 
-  openBase(base: NodeView): Promise<WritableBase> {
-    return openBase(this.host, this.host.opener.table.lookup(undefined, base.name));
+  openBase(base: NodeView): Promise<WritableBase<NodeUser>> {
+    const { host } = this;
+    const attach = (node: BlockNode, perm: number, shared: number) =>
+      NodeUser.attach(host, node, { name: '', perm, shared, writeThrough: false });
+    return openBase(
+      { opener: host.opener, exclusive: (change) => host.exclusive(change), attach },
+      host.opener.table.lookup(undefined, base.name),
+    );
   }
 
   makeEmpty(): (() => boolean) | null {
@@ -320,6 +326,10 @@ export class NodeUser implements BlockUser, LinkParent {
 
   info(): BlockNodeInfo {
     return nodeInfo(this.root.node);
+  }
+
+  infoOf({ name }: NodeView): BlockNodeInfo {
+    return nodeInfo(this.host.opener.table.lookup(undefined, name));
   }
 
   graphInfo(): BlockGraphInfo {

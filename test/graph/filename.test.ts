@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
-import { combinePaths, protocolOf, resolveNamed } from '../../src/graph/filename';
+import { combinePaths, protocolOf, resolveNamed } from '../../src/graph/stored-name';
 import type { QDict } from '../../src/graph/index';
 import { parseJson } from '../../src/qapi/json-parser';
 import { refused, World } from './support';

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { Permission } from '../../src/files/locks';
 import type { BlockGraph } from '../../src/graph/index';
 import { GraphError, type BlockUser } from '../../src/graph/index';
-import type { PlacedOverlay } from '../../src/graph/changes/overlay';
+import type { PlacedOverlay } from '../../src/graph/api';
 import { refreshPermissions } from '../../src/graph/permissions';
 import { World } from './support';
 

@@ -8,6 +8,7 @@ import { GraphError } from '../errors';
 import { refreshFilename } from '../filename';
 import { BlockNode, Role, type Link } from '../node';
 import { preparePermissions, type PreparedPermissions } from '../permissions';
+import type { ChangeStep, Undo } from './step';
 
 /** What of the graph a change needs (its opener has it). */
 export interface NodeHolder {
@@ -16,11 +17,6 @@ export interface NodeHolder {
   /** Gives a reference back; nodes that nobody uses any more are closed. */
   unref(node: BlockNode): Promise<void>;
 }
-
-/** A step of `prepare`; what was done before is taken back by the function that it answers. */
-export type ChangeStep = () => Undo | Promise<Undo>;
-/** Takes a step back; it must not fail. */
-type Undo = () => void | Promise<void>;
 
 /** Waits for what takes time only: what is done at once leaves users no moment in between. */
 const takesTime = (value: unknown): value is Promise<unknown> => value instanceof Promise;

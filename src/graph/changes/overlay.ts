@@ -1,6 +1,6 @@
 /** External snapshots: an overlay is put above a node, which is only read from then on (graph.md section 8). */
 import { Permission } from '../../files/locks';
-import type { QDict } from '../api';
+import type { NewOverlay, PlacedOverlay, QDict } from '../api';
 import { checkNotBacking } from '../busy';
 import { GraphChange } from './change';
 import type { Creator } from '../images/create';
@@ -10,26 +10,6 @@ import { Role, type BlockNode, type Link } from '../node';
 import type { Opener } from '../open';
 import { Options } from '../options';
 import { setReadOnly } from './reopen';
-
-/** An overlay that is in its place; one of the two must be called, and neither can fail. */
-export interface PlacedOverlay {
-  /** The node below becomes read-only. An overlay that nobody uses is closed. */
-  commit: () => Promise<void>;
-  /** Everything is as before; a file that was made stays. */
-  abort: () => Promise<void>;
-}
-
-/** What `blockdev-snapshot-sync` says of the overlay. */
-export interface NewOverlay {
-  device?: string | undefined;
-  nodeName?: string | undefined;
-  file: string;
-  overlayName?: string | undefined;
-  /** Default: qcow2. */
-  format?: string | undefined;
-  /** The file is there, with what it says of its backing file. */
-  existing: boolean;
-}
 
 /** `blockdev-snapshot`: puts a node that is there above another one. */
 export async function placeOverlay(

@@ -3,10 +3,9 @@ import type { NodeHandle } from '../../engine/contract';
 import { Errno, FileError, present, strerror, type BlockFile, type FileStore } from '../../files/contract';
 import { LockError, Permission, type ImageLock, type ImageLocks } from '../../files/locks';
 import type { CreateValues } from '../api';
-import type { Creator } from '../images/create';
 import { GraphError, toGraphError } from '../errors';
 import type { CommonOptions, PermissionFollower } from '../node';
-import type { Driver, OpenContext } from './driver';
+import type { Driver, OpenContext, ImageMaker } from './driver';
 
 const WRITERS = Permission.WRITE | Permission.WRITE_UNCHANGED | Permission.RESIZE;
 
@@ -270,13 +269,13 @@ export const file: Driver = {
     { name: 'preallocation', type: 'str', help: 'Preallocation mode (allowed values: off, falloc, full)' },
     { name: 'extent_size_hint', type: 'size', help: 'Extent size hint for the image file, 0 to disable' },
   ],
-  async createImage(creator: Creator, filename: string, values: CreateValues) {
-    await creator.createFile({
+  async createImage(maker: ImageMaker, filename: string, values: CreateValues) {
+    await maker.createFile({
       filename: stripPrefix(filename),
       // Command lines may say any size; a file gets whole sectors.
       size: Math.ceil(Number(values.size ?? 0) / 512) * 512,
       preallocation: typeof values.preallocation === 'string' ? values.preallocation : 'off',
     });
   },
-  removeImage: (creator: Creator, filename: string) => creator.removeFile(stripPrefix(filename)),
+  removeImage: (maker: ImageMaker, filename: string) => maker.removeFile(stripPrefix(filename)),
 };

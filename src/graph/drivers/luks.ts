@@ -5,7 +5,6 @@ import { Errno, strerror } from '../../files/contract';
 import { Permission } from '../../files/locks';
 import type { CreateOption, CreateValues } from '../api';
 import { GraphError } from '../errors';
-import type { Creator } from '../images/create';
 import { createLuksImage } from '../images/createluks';
 import { amendKeys } from '../luks/amend';
 import { AMEND_OPTIONS, amendValues, keyAmendment } from '../images/amendluks';
@@ -20,7 +19,7 @@ import type { QCryptoBlockAmendOptionsLUKS } from '../../qapi/types.generated';
 import type { Options } from '../options';
 import { refreshPermissions } from '../permissions';
 import type { Secrets } from '../secrets';
-import type { Driver, OpenContext } from './driver';
+import type { Driver, OpenContext, ImageMaker } from './driver';
 
 const KEY_SECRET = 'key-secret';
 
@@ -173,7 +172,7 @@ export const luks: Driver = {
       keyAmendment(amendValues(values), (options) => changeKeys(node, options, force)),
   },
   createOptions: CREATE_OPTIONS,
-  async createImage(creator: Creator, filename: string, values: CreateValues) {
-    await createLuksImage(creator, filename, values);
+  async createImage(maker: ImageMaker, filename: string, values: CreateValues) {
+    await createLuksImage(maker, filename, values);
   },
 };

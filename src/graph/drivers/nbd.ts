@@ -2,13 +2,12 @@
 import { Errno, strerror } from '../../files/contract';
 import type { SocketAddress } from '../../qapi/types.generated';
 import type { CreateValues } from '../api';
-import type { Creator } from '../images/create';
 import { takeExisting } from '../images/existing';
 import { GraphError } from '../errors';
 import type { NbdDevice, TlsCredentials, TlsUpgrade } from '../nbd';
 import { BlockNode, Role } from '../node';
 import type { Options } from '../options';
-import type { Driver, OpenContext } from './driver';
+import type { Driver, OpenContext, ImageMaker } from './driver';
 
 const DEFAULT_PORT = '10809';
 const BASE_ALLOCATION = 'base:allocation';
@@ -227,6 +226,6 @@ export const nbd: Driver = {
   },
   details: () => null,
   createOptions: [{ name: 'size', type: 'size', help: 'Virtual disk size' }],
-  createImage: (creator: Creator, filename: string, values: CreateValues) =>
-    takeExisting(creator, 'nbd', filename, Number(values.size ?? 0)),
+  createImage: (maker: ImageMaker, filename: string, values: CreateValues) =>
+    takeExisting(maker, 'nbd', filename, Number(values.size ?? 0)),
 };

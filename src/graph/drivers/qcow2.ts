@@ -10,12 +10,11 @@ import type { ImageInfoSpecificQCow2, Qcow2BitmapInfo } from '../../qapi/types.g
 import type { CreateOption, CreateValues } from '../api';
 import { amendValues } from '../images/amendluks';
 import { amendsKeys, qcow2AmendChanges, qcow2AmendOptions } from '../images/amendqcow2';
-import type { Creator } from '../images/create';
 import { GraphError } from '../errors';
-import { Role, type BlockNode } from '../node';
+import { Role, type BlockNode, type ReopenContext } from '../node';
 import type { Options } from '../options';
 import { amendEncryption, encryptionInfo, takeEncryption, unlockImage } from './qcow2crypt';
-import type { Driver, OpenContext, ReopenContext } from './driver';
+import type { Driver, OpenContext, ImageMaker } from './driver';
 
 /** Templates of overlap checks, in the order of the text that names them. */
 const OVERLAP_TEMPLATES: Readonly<Record<string, number>> = {
@@ -430,7 +429,7 @@ export const qcow2: Driver = {
     },
   },
   createOptions: CREATE_OPTIONS,
-  async createImage(creator: Creator, filename: string, values: CreateValues) {
-    await creator.createQcow2Image(filename, values);
+  async createImage(maker: ImageMaker, filename: string, values: CreateValues) {
+    await maker.createQcow2Image(filename, values);
   },
 };

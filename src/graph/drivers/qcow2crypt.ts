@@ -14,10 +14,9 @@ import { LuksContainer } from '../luks/container';
 import { payloadOffset } from '../luks/header';
 import { nodeStorage } from '../luks/storage';
 import type { BlockNode } from '../node';
-import type { Opener } from '../open';
 import type { Options } from '../options';
 import type { Secrets } from '../secrets';
-import type { OpenContext } from './driver';
+import type { ImageMaker, OpenContext } from './driver';
 
 /** Encryption methods of a header. */
 const AES = 1;
@@ -117,14 +116,13 @@ export async function amendEncryption(
 
 /** Makes a new image in `file` an encrypted one. */
 export async function encryptNewImage(
-  opener: Opener,
+  { engine, secrets, keys }: Pick<ImageMaker, 'engine' | 'secrets' | 'keys'>,
   file: BlockNode,
   options: QCryptoBlockCreateOptions,
 ): Promise<void> {
-  const { engine } = opener.environment;
   if (options.format === 'qcow') {
     // The passphrase is not needed yet; without one nobody could write.
-    passwordOf({ keySecret: options['key-secret'] }, opener.secrets);
+    passwordOf({ keySecret: options['key-secret'] }, secrets);
     const image = engine.openQcow2(file.handle, { readOnly: false });
     try {
       engine.crypto.markQcow2Aes(image);
@@ -133,11 +131,11 @@ export async function encryptNewImage(
     }
     return;
   }
-  const wanted = newContainer(options, opener.secrets, false, 'encrypt.');
+  const wanted = newContainer(options, secrets, false, 'encrypt.');
   const present = <T>(request: () => T) => engine.presence.whenPresent(request);
   const image = await present(() => engine.openQcow2(file.handle, { readOnly: false }));
   try {
-    await LuksContainer.create({ engine, keys: opener.keys }, wanted, async () => {
+    await LuksContainer.create({ engine, keys }, wanted, async () => {
       const start = await present(() => engine.crypto.makeQcow2Header(image, payloadOffset(wanted.cipher)));
       return nodeStorage(engine, file.handle, start);
     });

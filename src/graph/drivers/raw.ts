@@ -3,8 +3,7 @@ import type { NodeHandle } from '../../engine/contract';
 import { Role } from '../node';
 import type { Options } from '../options';
 import type { CreateValues } from '../api';
-import type { Creator } from '../images/create';
-import type { Driver, OpenContext } from './driver';
+import type { Driver, OpenContext, ImageMaker } from './driver';
 
 /** The options that say what of the file is shown. */
 function readWindow(options: Options): { offset?: number; size?: number } {
@@ -43,7 +42,7 @@ export const raw: Driver = {
   },
   details: (node) => node.primary?.type.details(node.primary) ?? null,
   createOptions: [{ name: 'size', type: 'size', help: 'Virtual disk size' }],
-  async createImage(creator: Creator, filename: string, values: CreateValues) {
-    await creator.createProtocolFile(filename, values);
+  async createImage(maker: ImageMaker, filename: string, values: CreateValues) {
+    await maker.createProtocolFile(filename, values);
   },
 };

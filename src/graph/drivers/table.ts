@@ -1,7 +1,7 @@
 /** All drivers, by name and by the prefix of file names. */
 import { GraphError } from '../errors';
 import type { CreateOption } from '../api';
-import { protocolOf } from '../filename';
+import { protocolOf } from '../stored-name';
 import type { BlockdevDriver } from '../../qapi/types.generated';
 import { blkdebug } from './blkdebug';
 import { blklogwrites } from './blklogwrites';
@@ -9,7 +9,8 @@ import { blkverify } from './blkverify';
 import { compress } from './compress';
 import { copyBeforeWrite, snapshotAccess } from './copybeforewrite';
 import { copyOnRead } from './copyonread';
-import type { AmendDriver, Driver } from './driver';
+import type { Driver } from './driver';
+import type { AmendDriver } from '../node';
 import { notYet } from './driver';
 import { file } from './file';
 import { luks } from './luks';

@@ -1,20 +1,23 @@
 /** Creation of images: blockdev-create, and the older way of `qemu-img create` and `convert`. */
-import { BlockError, Prealloc, type Qcow2CreateOptions } from '../../engine/contract';
+import type { KeyDerivation } from '../../crypto/derivation';
+import { BlockError, Prealloc, type Engine, type Qcow2CreateOptions } from '../../engine/contract';
 import { Errno, FileError, present, strerror, type BlockFile } from '../../files/contract';
 import { Permission, type ImageLock } from '../../files/locks';
 import { isObject, type QmpObject, type QmpValue } from '../../qapi/value';
 import type { CreateOption, CreateImageRequest, CreateSupport, CreateValues, PreparedCreate } from '../api';
-import type { Driver } from '../drivers/driver';
+import type { Driver, ImageMaker } from '../drivers/driver';
 import { checkCreatable, findCreator, knownToQemu, protocolDriver } from '../drivers/table';
 import { createLuks, luksValues } from './createluks';
 import type { QCryptoBlockCreateOptions } from '../../qapi/types.generated';
 import { encryptNewImage } from '../drivers/qcow2crypt';
 import { NewImageLinks } from './datafile';
+import { PREALLOC } from './preallocation';
 import { explain, GraphError, toGraphError } from '../errors';
-import { resolveNamed } from '../filename';
+import { resolveNamed } from '../stored-name';
 import type { BlockNode } from '../node';
 import type { Opener } from '../open';
 import { Options } from '../options';
+import type { Secrets } from '../secrets';
 import { NodeUser, type UserHost } from '../user';
 
 const DEFAULT_CLUSTER = 65536;
@@ -25,13 +28,6 @@ const MAX_SIZE = 2 ** 53;
 /** Bytes at the start of a new file that are allocated in any case. */
 const FIRST_BLOCK = 4096;
 
-export const PREALLOC: Readonly<Record<string, Prealloc>> = {
-  off: Prealloc.OFF,
-  metadata: Prealloc.METADATA,
-  falloc: Prealloc.FALLOC,
-  full: Prealloc.FULL,
-};
-
 /** A new file of the store. */
 export interface NewFile {
   filename: string;
@@ -40,11 +36,42 @@ export interface NewFile {
 }
 
 /** Makes images in one graph. All of it runs inside an exclusive change. */
-export class Creator {
+export class Creator implements ImageMaker {
   private readonly opener: Opener;
 
-  constructor(readonly host: UserHost) {
+  constructor(private readonly host: UserHost) {
     this.opener = host.opener;
+  }
+
+  get engine(): Engine {
+    return this.opener.environment.engine;
+  }
+
+  get secrets(): Secrets {
+    return this.opener.secrets;
+  }
+
+  get keys(): KeyDerivation {
+    return this.opener.keys;
+  }
+
+  openTarget(target: QmpValue | undefined): Promise<BlockNode> {
+    return isObject(target)
+      ? this.opener.open({ options: Options.from(target) })
+      : this.opener.open({ reference: textOf(target) });
+  }
+
+  openFile(filename: string): Promise<BlockNode> {
+    return this.opener.open({ filename, protocol: true, options: new Options() });
+  }
+
+  async use(node: BlockNode, perm: number): Promise<NodeUser> {
+    try {
+      const options = { name: '', perm, shared: Permission.ALL, writeThrough: false };
+      return await NodeUser.attach(this.host, node, options);
+    } finally {
+      await this.opener.unref(node);
+    }
   }
 
   /**
@@ -64,7 +91,7 @@ export class Creator {
       await createLuks(this, options);
       return;
     }
-    const node = await openTarget(this.opener, options.file);
+    const node = await this.openTarget(options.file);
     await this.formatQcow2(node, options);
   }
 
@@ -114,22 +141,20 @@ export class Creator {
     let data: BlockNode | null = null;
     try {
       checked = qcow2Options(options);
-      if (options['data-file'] !== undefined) data = await openTarget(this.opener, options['data-file']);
-      user = await NodeUser.attach(this.host, node, {
-        name: '',
-        perm: Permission.CONSISTENT_READ | Permission.WRITE | Permission.RESIZE,
-        shared: Permission.ALL,
-        writeThrough: false,
-      });
+      if (options['data-file'] !== undefined) data = await this.openTarget(options['data-file']);
+    } catch (error) {
+      await this.opener.unref(node);
+      throw error;
+    }
+    try {
+      user = await this.use(node, Permission.CONSISTENT_READ | Permission.WRITE | Permission.RESIZE);
     } catch (error) {
       if (data) await this.opener.unref(data);
       throw error;
-    } finally {
-      await this.opener.unref(node);
     }
     let held: NewImageLinks | null = null;
     try {
-      const { environment, table } = this.opener;
+      const { table } = this.opener;
       // QEMU opens the new image as a node to complete it, and once more to see that it is there.
       const name = table.skip();
       if (data) {
@@ -137,10 +162,10 @@ export class Creator {
         const raw = options['data-file-raw'] === true;
         checked.dataFile = { node: data.handle, name: data.filename, raw };
       }
-      const { engine } = environment;
+      const { engine } = this;
       await engine.presence.whenPresent(() => engine.createQcow2(node.handle, checked));
       if (isObject(options.encrypt))
-        await encryptNewImage(this.opener, node, options.encrypt as QCryptoBlockCreateOptions);
+        await encryptNewImage(this, node, options.encrypt as QCryptoBlockCreateOptions);
       table.skip();
     } catch (error) {
       throw toGraphError(error);
@@ -169,12 +194,12 @@ export class Creator {
     const made = [filename];
     let data: BlockNode | null = null;
     try {
-      const node = await this.opener.open({ filename, protocol: true, options: new Options() });
+      const node = await this.openFile(filename);
       if (dataFile !== null) {
         try {
           await this.createProtocolFile(dataFile, empty);
           made.push(dataFile);
-          data = await this.opener.open({ filename: dataFile, protocol: true, options: new Options() });
+          data = await this.openFile(dataFile);
           options['data-file'] = data.name;
         } catch (error) {
           await this.opener.unref(node);
@@ -293,13 +318,6 @@ export class Creator {
       throw new GraphError(`The image size is too large for file format '${format}'${hint}`, failure);
     }
   }
-}
-
-/** The node of a `BlockdevRef`; the caller has a reference. */
-export function openTarget(opener: Opener, target: QmpValue | undefined): Promise<BlockNode> {
-  return isObject(target)
-    ? opener.open({ options: Options.from(target) })
-    : opener.open({ reference: textOf(target) });
 }
 
 /** The value of a member that the schema says is a string; empty if it is absent. */

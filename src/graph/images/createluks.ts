@@ -9,6 +9,7 @@ import type {
 } from '../../qapi/types.generated';
 import type { QmpObject } from '../../qapi/value';
 import type { CreateValues } from '../api';
+import type { ImageMaker } from '../drivers/driver';
 import { GraphError } from '../errors';
 import { ITER_TIME } from '../luks/amend';
 import {
@@ -23,10 +24,8 @@ import { LuksContainer, type NewContainer } from '../luks/container';
 import { payloadOffset } from '../luks/header';
 import { nodeStorage, type HeaderStorage } from '../luks/storage';
 import type { BlockNode } from '../node';
-import { Options } from '../options';
 import type { Secrets } from '../secrets';
-import { NodeUser } from '../user';
-import { openTarget, PREALLOC, type Creator } from './create';
+import { PREALLOC } from './preallocation';
 
 /** What the options say of the cipher, with QEMU's defaults. */
 function cipherOf(options: QCryptoBlockCreateOptionsLUKS): CipherSpec {
@@ -57,35 +56,24 @@ export function newContainer(
 }
 
 /** Lets `work` write to a node, and gives the caller's reference on it back. */
-async function withWriter<T>(creator: Creator, node: BlockNode, work: () => Promise<T>): Promise<T> {
-  let user: NodeUser;
-  try {
-    user = await NodeUser.attach(creator.host, node, {
-      name: '',
-      perm: Permission.CONSISTENT_READ | Permission.WRITE | Permission.RESIZE,
-      shared: Permission.ALL,
-      writeThrough: false,
-    });
-  } finally {
-    await creator.host.opener.unref(node);
-  }
+async function withWriter<T>(maker: ImageMaker, node: BlockNode, work: () => Promise<T>): Promise<T> {
+  const use = await maker.use(node, Permission.CONSISTENT_READ | Permission.WRITE | Permission.RESIZE);
   try {
     return await work();
   } finally {
-    await user.closeNow();
+    await use.closeNow();
   }
 }
 
 /** Writes a container into a node that is made `payload` bytes larger than its header. */
 async function format(
-  creator: Creator,
+  maker: ImageMaker,
   node: BlockNode,
   wanted: NewContainer,
   payload: number,
   preallocation: Prealloc,
 ): Promise<void> {
-  const { keys, environment } = creator.host.opener;
-  const { engine } = environment;
+  const { engine, keys } = maker;
   await LuksContainer.create({ engine, keys }, wanted, async (): Promise<HeaderStorage> => {
     const size = payloadOffset(wanted.cipher) + payload;
     await engine.presence.whenPresent(() => engine.truncate(node.handle, size, preallocation));
@@ -94,9 +82,9 @@ async function format(
 }
 
 /** `blockdev-create` of the driver luks; the options passed the schema. */
-export async function createLuks(creator: Creator, given: QmpObject): Promise<void> {
+export async function createLuks(maker: ImageMaker, given: QmpObject): Promise<void> {
   const options = given as unknown as BlockdevCreateOptionsLUKS;
-  const { opener } = creator.host;
+  const { engine, secrets } = maker;
   const { file, header, size } = given;
   if (header === undefined && file === undefined) {
     throw new GraphError("Either the parameter 'header' or 'file' must be specified");
@@ -109,24 +97,21 @@ export async function createLuks(creator: Creator, given: QmpObject): Promise<vo
   // What has no tables has no metadata to be made beforehand.
   const mode = options.preallocation === 'metadata' ? 'off' : (options.preallocation ?? 'off');
   const preallocation = PREALLOC[mode] ?? 0;
-  const { engine } = opener.environment;
   if (header === undefined) {
-    const node = await openTarget(opener, file);
-    await withWriter(creator, node, () =>
-      format(creator, node, newContainer(options, opener.secrets, false), Number(size), preallocation),
+    const node = await maker.openTarget(file);
+    await withWriter(maker, node, () =>
+      format(maker, node, newContainer(options, secrets, false), Number(size), preallocation),
     );
     return;
   }
   if (file !== undefined) {
-    const node = await openTarget(opener, file);
-    await withWriter(creator, node, () =>
+    const node = await maker.openTarget(file);
+    await withWriter(maker, node, () =>
       engine.presence.whenPresent(() => engine.truncate(node.handle, Number(size), preallocation)),
     );
   }
-  const node = await openTarget(opener, header);
-  await withWriter(creator, node, () =>
-    format(creator, node, newContainer(options, opener.secrets, true), 0, 0),
-  );
+  const node = await maker.openTarget(header);
+  await withWriter(maker, node, () => format(maker, node, newContainer(options, secrets, true), 0, 0));
 }
 
 /** A word of a command line that must be one of some. */
@@ -166,24 +151,23 @@ export function luksValues(values: CreateValues, prefix = ''): QCryptoBlockCreat
 
 /** `qemu-img create -f luks` */
 export async function createLuksImage(
-  creator: Creator,
+  maker: ImageMaker,
   filename: string,
   values: CreateValues,
 ): Promise<void> {
-  const { opener } = creator.host;
   const options = luksValues(values);
   const mode = String(values.preallocation ?? 'off');
   if (!Object.hasOwn(PREALLOC, mode)) throw new GraphError(`invalid parameter value: ${mode}`);
   const preallocation = PREALLOC[mode === 'metadata' ? 'off' : mode] ?? 0;
   const detached = values['detached-header'] === true;
   const size = detached ? 0 : Math.ceil(Number(values.size ?? 0) / 512) * 512;
-  await creator.createProtocolFile(filename, creator.protocolValues(values));
+  await maker.createProtocolFile(filename, maker.protocolValues(values));
   try {
-    const wanted = newContainer(options, opener.secrets, detached);
-    const node = await opener.open({ filename, protocol: true, options: new Options() });
-    await withWriter(creator, node, () => format(creator, node, wanted, size, preallocation));
+    const wanted = newContainer(options, maker.secrets, detached);
+    const node = await maker.openFile(filename);
+    await withWriter(maker, node, () => format(maker, node, wanted, size, preallocation));
   } catch (error) {
-    await creator.removeImage(filename);
+    await maker.removeImage(filename);
     throw error;
   }
 }

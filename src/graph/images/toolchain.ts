@@ -5,17 +5,28 @@ import { Permission } from '../../files/locks';
 import { skipFilters } from '../chain';
 import type { BlockNode } from '../node';
 import { setReadOnly } from '../changes/reopen';
-import { NodeUser, type UserHost } from '../user';
+import type { Opener } from '../open';
 
 /** An image of a chain that is written to although others read it as their backing file. */
-export interface WritableBase {
-  readonly user: NodeUser;
+export interface WritableBase<User> {
+  readonly user: User;
   /** Lets go of it; it is read-only again if it was. */
   end(): Promise<void>;
 }
 
+/** Who makes users of nodes. */
+interface BaseHost<User> {
+  readonly opener: Opener;
+  /** Runs a change of the graph alone. */
+  exclusive<T>(change: () => Promise<T>): Promise<T>;
+  attach(node: BlockNode, perm: number, shared: number): Promise<User>;
+}
+
 /** Makes `base`, an image below another one, writable. Fails with the texts of locks and permissions. */
-export function openBase(host: UserHost, base: BlockNode): Promise<WritableBase> {
+export function openBase<User extends { closeNow(): Promise<void> }>(
+  host: BaseHost<User>,
+  base: BlockNode,
+): Promise<WritableBase<User>> {
   return host.exclusive(async () => {
     const { opener } = host;
     const turned = base.readOnly;
@@ -24,7 +35,7 @@ export function openBase(host: UserHost, base: BlockNode): Promise<WritableBase>
       const perm = Permission.CONSISTENT_READ | Permission.WRITE | Permission.RESIZE;
       const shared = Permission.ALL;
       base.references++;
-      const user = await NodeUser.attach(host, base, { name: '', perm, shared, writeThrough: false });
+      const user = await host.attach(base, perm, shared);
       const end = (): Promise<void> =>
         host.exclusive(async () => {
           await user.closeNow();

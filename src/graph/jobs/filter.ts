@@ -4,11 +4,9 @@
  */
 import type { NodeHandle } from '../../engine/contract';
 import { Permission } from '../../files/locks';
-import type { Driver } from '../drivers/driver';
 import { GraphChange } from '../changes/change';
-import { GraphError } from '../errors';
 import { refreshFilename } from '../filename';
-import { BlockNode, Role, type Link } from '../node';
+import { BlockNode, Role, type Link, type NodeType } from '../node';
 import type { Opener } from '../open';
 import { Options } from '../options';
 import { attach } from '../permissions';
@@ -16,28 +14,25 @@ import { attach } from '../permissions';
 /** What all drivers of such filters have in common. They cannot be opened by name. */
 const filterDriver = {
   protocol: false,
-  prefixes: [],
   filter: true,
   backing: false,
-  needsFilename: false,
   strongOptions: [],
   resizable: false,
-  open: () => Promise.reject(new GraphError('This driver is made by jobs only')),
   details: (node: BlockNode) => node.filtered?.type.details(node.filtered) ?? null,
 } as const;
 
 /** Above the image that is committed: nothing is asked of that one any more, and nothing forbidden. */
-export const commitTop: Driver = {
+export const commitTop: NodeType = {
   ...filterDriver,
   name: 'commit_top',
   childPermissions: () => ({ perm: 0, shared: Permission.ALL }),
 };
 
 /** Above the source of a mirror. */
-export const mirrorTop: Driver = { ...filterDriver, name: 'mirror_top' };
+export const mirrorTop: NodeType = { ...filterDriver, name: 'mirror_top' };
 
 /** The same above the active layer that is committed: what is below the base must be allowed to be inconsistent. */
-export const activeCommitTop: Driver = {
+export const activeCommitTop: NodeType = {
   ...filterDriver,
   name: 'mirror_top',
   childPermissions: (_node, _link, { perm, shared }) => ({
@@ -48,7 +43,7 @@ export const activeCommitTop: Driver = {
 
 /** How a filter is put in its place. */
 export interface FilterRequest {
-  driver: Driver;
+  driver: NodeType;
   /** Of the link to the node below. */
   linkName: 'file' | 'backing';
   /** Default: a generated one, and the filter is one that users need not know of. */

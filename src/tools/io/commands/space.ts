@@ -200,7 +200,7 @@ export const info: IoCommand = {
     // The state of a virtual machine starts behind the part that whole tables of the first level map.
     let image = node;
     while (image.isFilter && image.filtered) image = image.filtered;
-    const { 'format-specific': specific } = await call.user.present(() => image.info());
+    const { 'format-specific': specific } = await call.user.present(() => call.user.infoOf(image));
     const extended = specific?.type === 'qcow2' && specific.data['extended-l2'] === true;
     const perTable = cluster * (cluster / (extended ? 16 : 8));
     const isQcow2 = image.driver === 'qcow2';
