@@ -6,8 +6,8 @@ import { Pace } from '../pace';
 import type { Progress } from '../progress';
 import { RateLimit } from '../ratelimit';
 
-/** Data moves in pieces of at most this many bytes. */
-const PIECE = 1024 * 1024;
+/** Data moves in pieces of at most this many bytes, or a cluster of the base: they stay in the caches of the processor. */
+const PIECE = 512 * 1024;
 /** Zeros are written in pieces of at most this many bytes, so that no call takes long. */
 const ZERO_PIECE = 64 * 1024 * 1024;
 /** Pieces are whole multiples of the base's clusters, within these bounds: as QEMU's dirty bitmaps count. */
@@ -44,6 +44,8 @@ class CommitWork {
   private readonly buffer: IoBuffer;
   private readonly pace: Pace;
   private readonly limit: RateLimit;
+  /** Bytes. */
+  private readonly piece: number;
   private readonly grain: number;
   private readonly length: number;
   private done = 0;
@@ -57,7 +59,8 @@ class CommitWork {
     const cluster = plan.base.clusterSize ?? MAX_GRAIN;
     this.grain = Math.min(Math.max(cluster, MIN_GRAIN), MAX_GRAIN);
     this.length = plan.image.length();
-    this.buffer = context.engine.alloc(PIECE);
+    this.piece = Math.max(PIECE, cluster);
+    this.buffer = context.engine.alloc(this.piece);
     this.pace = new Pace(context);
     this.limit = new RateLimit(context, plan.rate);
   }
@@ -100,7 +103,7 @@ class CommitWork {
       // A grain that is zero in part only is data.
       const whole = status.bytes >= end - at ? end - at : status.bytes - (status.bytes % this.grain);
       const zero = whole > 0 && (status.flags & Status.ZERO) !== 0;
-      const bytes = Math.min(whole || Math.min(this.grain, end - at), zero ? ZERO_PIECE : PIECE);
+      const bytes = Math.min(whole || Math.min(this.grain, end - at), zero ? ZERO_PIECE : this.piece);
       await image.present(() => {
         if (zero) base.writeZeroes(from, bytes, RequestFlag.MAY_UNMAP);
         else this.copy(from, bytes);
